@@ -1,0 +1,208 @@
+"""The public functions: what the command line does, from Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl_meta._typing import JSON, Configuration
+from automl_meta.exceptions import SearchError
+from automl_meta.report import run_report
+from automl_meta.runs import (
+    FitSettings,
+    FittedModel,
+    Listener,
+    RunRequest,
+    default_folder,
+    load_model,
+    predict_table,
+    read_result,
+    run_fit,
+)
+from automl_meta.runs.events import ignore
+from automl_meta.tasks import load_task, read_table
+from automl_meta.tasks.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl_meta.spaces import SearchSpace
+
+__all__ = ["FitResult", "fit", "load_result", "load_task", "predict"]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What ``fit`` found; everything in it also lies in the folder ``path``.
+
+    Attributes:
+        path: Folder with ``model.skops``, ``result.json``, ``study.log``, ``report.html``, ``report.md``.
+        best_configuration: The best configuration by cross-validation.
+        best_score: Its cross-validation score; greater is better.
+        test_score: Score of the refitted model on the held-out rows.
+        metric: The scikit-learn scorer behind both scores.
+        document: The whole ``result.json``.
+    """
+
+    path: Path
+    best_configuration: Configuration
+    best_score: float
+    test_score: float
+    metric: str
+    document: JSON
+
+    @cached_property
+    def model(self) -> FittedModel:
+        """The refitted model, loaded from ``model.skops`` on first use."""
+        return load_model(self.path)
+
+    def predict(self, table: "pd.DataFrame", *, proba: bool = False) -> "pd.DataFrame":
+        """Predict the rows of a table; see ``automl_meta.predict``."""
+        return predict_table(self.model, table, proba=proba)
+
+
+def fit(  # noqa: PLR0913 - the command's options, one to one
+    task: str | Path | Task,
+    target: str | None = None,
+    *,
+    family: str = "auto",
+    trials: int = 30,
+    timeout: float | None = None,
+    folds: int = 5,
+    metric: str | None = None,
+    seed: int = 0,
+    prior: str | Path = "default",
+    output: str | Path | None = None,
+    jobs: int = 1,
+    resume: bool = False,
+    offline: bool = False,
+    server: str | None = None,
+    ignore_columns: Sequence[str] = (),
+    test_file: str | Path | None = None,
+    trial_time_limit: float = 300.0,
+    memory_limit: int | None = 4096,
+    space: "SearchSpace | None" = None,
+    starting_points: Sequence[Configuration] = (),
+    listener: Listener = ignore,
+    command: str | None = None,
+) -> FitResult:
+    """Search for a good model of a task and write the model, the study and a report.
+
+    Args:
+        task: ``"openml:ID"``, ``"openml-data:ID"``, the path of a table, or a loaded task.
+        target: Target column; needed for a table.
+        family: A family's name, or ``"auto"`` for all scikit-learn families.
+        trials: Trials in all, warm starts included, >= 1.
+        timeout: Seconds for the search (the trials, not loading, refit and report), or None.
+        folds: Cross-validation folds inside the training part, >= 2.
+        metric: A scikit-learn scorer name; by default the task's own.
+        seed: Seed of folds, sampler and estimators. The same seed gives the same study with one job
+            and no time limit that strikes.
+        prior: ``"default"`` for the meta-learner that ships, ``"none"``, or the path of one.
+        output: Folder to write, new or empty; by default ``runs/<task>-<timestamp>``.
+        jobs: Trials evaluated at the same time, one thread each.
+        resume: Continue the run in ``output``.
+        offline: Never touch the network.
+        server: URL of another OpenML server.
+        ignore_columns: Columns of a table that are no features.
+        test_file: A table whose rows are the held-out part.
+        trial_time_limit: Seconds for one trial, all folds together.
+        memory_limit: MiB for one trial beyond the libraries' own, or None.
+        space: A search space that replaces the family's own.
+        starting_points: Configurations to be tried first.
+        listener: Hears about progress.
+        command: The command to quote in the report; by default this call.
+
+    Returns:
+        The result; its model loads on first use.
+
+    Raises:
+        InvalidParameterError: If a parameter breaks its rule.
+        TaskError: If the task cannot be loaded or learned from.
+        NetworkError: If a server was needed and not reachable.
+        StoreError: If the folder cannot be used.
+        SearchError: If no trial was completed; the report in ``output`` says why.
+    """
+    settings = FitSettings(
+        family, trials, timeout, folds, seed, jobs, str(prior), trial_time_limit, memory_limit
+    )
+    if not isinstance(task, Task):
+        task = load_task(
+            str(task),
+            target=target,
+            metric=metric,
+            ignore=tuple(ignore_columns),
+            test_file=None if test_file is None else Path(test_file),
+            offline=offline,
+            server=server,
+            seed=seed,
+        )
+    folder = default_folder(task.name, datetime.now()) if output is None else Path(output)
+    quoted = f"automl_meta.fit({task.name!r}, trials={trials}, seed={seed}, ...)"
+    request = RunRequest(
+        task=task,
+        settings=settings,
+        folder=folder,
+        resume=resume,
+        command=quoted if command is None else command,
+        space=space,
+        starting_points=tuple(starting_points),
+    )
+    document = run_fit(request, listener)
+    run_report(document, folder)
+    return _result(folder, document)
+
+
+def load_result(path: str | Path) -> FitResult:
+    """Return the result of an earlier run.
+
+    Args:
+        path: Its folder.
+
+    Raises:
+        StoreError: If there is no readable ``result.json``.
+        SearchError: If that run completed no trial.
+    """
+    return _result(Path(path), read_result(Path(path)))
+
+
+def predict(
+    model: str | Path, table: "pd.DataFrame | str | Path", *, proba: bool = False
+) -> "pd.DataFrame":
+    """Predict new rows with the model of a run.
+
+    Args:
+        model: Folder of the run, or its ``model.skops``.
+        table: New rows, as a DataFrame or the path of a table. Unseen categories and missing values are
+            handled, further columns ignored, missing columns refused.
+        proba: Return class probabilities instead of labels.
+
+    Returns:
+        Shape [n, 1] under the target's name, or [n, n_classes] under the class labels.
+
+    Raises:
+        InvalidParameterError: If the table does not fit the model.
+        StoreError: If there is no readable model.
+    """
+    loaded = load_model(Path(model))
+    rows = read_table(Path(table)) if isinstance(table, str | Path) else table
+    return predict_table(loaded, rows, proba=proba)
+
+
+def _result(folder: Path, document: dict[str, Any]) -> FitResult:
+    search = document["search"]
+    if search["best_trial"] is None:
+        reasons = {t["reason"] for t in document["trials"] if t["reason"]}
+        shown = f" First reason: {sorted(reasons)[0]}" if reasons else ""
+        msg = f"No trial was completed, so there is no model; see {folder / 'report.html'}.{shown}"
+        raise SearchError(msg)
+    return FitResult(
+        path=folder,
+        best_configuration=search["best_configuration"],
+        best_score=search["best_score"],
+        test_score=document["test"]["score"],
+        metric=document["task"]["metric"],
+        document=document,
+    )

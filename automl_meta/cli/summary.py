@@ -1,0 +1,76 @@
+"""The screen after ``fit``: what was found, how good it is, where it lies."""
+
+from pathlib import Path
+from typing import Any
+
+from automl_meta._typing import JSON
+from automl_meta.cli.screen import bold, columns, dim
+from automl_meta.report.text import duration, number, setting
+from automl_meta.report.view import view
+
+
+def fit_summary(document: JSON, path: Path) -> str:
+    """Return the summary of a run.
+
+    Args:
+        document: A ``result.json`` with a best trial.
+        path: Folder of the run.
+
+    Returns:
+        Lines of text for a terminal.
+    """
+    shown = view(document)
+    rows = [[dim(label), value] for label, value in _facts(document)]
+    places = [
+        [dim("report"), str(path / "report.html")],
+        [dim("model"), str(path / "model.skops")],
+        [dim("predict"), f"automl-meta predict --model {path} --input new.csv"],
+    ]
+    parts = [bold(shown["title"]), shown["subtitle"], "", columns(rows), ""]
+    parts += [shown["caution"], ""] if shown["caution"] else []
+    return "\n".join([*parts, columns(places)])
+
+
+def _facts(document: JSON) -> list[tuple[str, str]]:
+    test, search = document["test"], document["search"]
+    facts = [
+        (
+            f"held-out {test['metric']}",
+            bold(number(test["score"])) + f"  on {test['n_rows']:,} rows the search never saw",
+        ),
+    ]
+    default = test["best_default"]
+    if default:
+        facts.append(
+            ("best default there", f"{number(default['test_score'])}  {default['family']}")
+        )
+    facts += [
+        (
+            "cross-validation",
+            f"{number(search['best_score'])} ± {number(search['best_std'])}  trial {search['best_trial']}",
+        ),
+        ("best configuration", _configuration(search["best_configuration"])),
+        ("trials", _trials(document)),
+        ("prior", document["prior"]["reason"]),
+    ]
+    return facts
+
+
+def _configuration(configuration: dict[str, Any]) -> str:
+    family = configuration.get("family")
+    own = {
+        name.removeprefix(f"{family}."): value
+        for name, value in configuration.items()
+        if name != "family"
+    }
+    text = ", ".join(f"{name} {setting(value)}" for name, value in own.items())
+    return f"{family}: {text}" if family else text
+
+
+def _trials(document: JSON) -> str:
+    search = document["search"]
+    counts = search["counts"]
+    odd = [f"{counts[k]} {k}" for k in ("pruned", "failed") if counts[k]]
+    ended = {"timeout": ", ended by the timeout", "interrupt": ", ended by Ctrl-C"}
+    note = f" ({', '.join(odd)})" if odd else ""
+    return f"{sum(counts.values())}{note}{ended.get(search['stopped_by'], '')}, whole run {duration(document['seconds'])}"

@@ -1,0 +1,63 @@
+"""Words of the command line become values, refused in the project's one error form."""
+
+import re
+
+from automl_meta.exceptions import InvalidParameterError
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def whole(text: str, name: str, *, low: int, where: str = "fit") -> int:
+    """Read an integer.
+
+    Args:
+        text: What the user wrote.
+        name: Name of the option.
+        low: Smallest allowed value.
+        where: The command.
+
+    Raises:
+        InvalidParameterError: If it is no integer or too small.
+
+    Example:
+        >>> whole("30", "trials", low=1)
+        30
+    """
+    if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()) or int(text) < low:
+        example = max(low, 10)
+        raise InvalidParameterError.of(
+            name, where, f"an int >= {low}", text, f"Try --{name.replace('_', '-')} {example}."
+        )
+    return int(text)
+
+
+def duration(text: str, name: str, where: str = "fit") -> float:
+    """Read a duration in seconds.
+
+    Args:
+        text: Such as ``"10m"``, ``"90s"``, ``"1h30m"`` or ``"45"`` (seconds).
+        name: Name of the option.
+        where: The command.
+
+    Returns:
+        Seconds, > 0.
+
+    Raises:
+        InvalidParameterError: If it is no duration or not positive.
+
+    Example:
+        >>> duration("1h30m", "timeout"), duration("90s", "timeout"), duration("45", "timeout")
+        (5400.0, 90.0, 45.0)
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if not 0 < total < 1e9:
+        raise InvalidParameterError.of(
+            name,
+            where,
+            "a duration such as 90s, 10m or 1h30m",
+            text,
+            f"Try --{name.replace('_', '-')} 10m.",
+        )
+    return total

@@ -1,0 +1,16 @@
+"""Judging configurations: (task, configuration) to an evaluation, under limits that always hold."""
+
+from automl_meta.evaluation.evaluator import Evaluator, Limits
+from automl_meta.evaluation.folds import Folds, fit_pipeline, score_pipeline
+from automl_meta.evaluation.metrics import metrics_for
+from automl_meta.evaluation.record import Evaluation
+
+__all__ = [
+    "Evaluation",
+    "Evaluator",
+    "Folds",
+    "Limits",
+    "fit_pipeline",
+    "metrics_for",
+    "score_pipeline",
+]

@@ -1,0 +1,125 @@
+"""Cross-validation folds inside the training part, and one fold's fit and score."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from automl_meta._typing import Configuration, IntArray
+from automl_meta.evaluation.metrics import Predictions, metrics_for, score_all
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.pipelines import Budget, DataShape, Family
+from automl_meta.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A K-fold partition of a task's training rows; stratified for classification.
+
+    Attributes:
+        train: For every fold the rows to fit on, as row numbers of the task.
+        test: For every fold the rows to score on.
+    """
+
+    train: tuple[IntArray, ...]
+    test: tuple[IntArray, ...]
+
+    @classmethod
+    def of(cls, task: Task, n_folds: int, seed: int) -> "Folds":
+        """Partition the training part of a task.
+
+        Args:
+            task: The task; its outer test rows are never touched.
+            n_folds: How many, >= 2 and at most the number of training rows.
+            seed: Seed of the shuffle.
+
+        Raises:
+            InvalidParameterError: If the number of folds is out of range.
+        """
+        rows = task.split.train
+        if not 2 <= n_folds <= len(rows):
+            raise InvalidParameterError.of(
+                "folds",
+                "fit",
+                f"an int from 2 to {len(rows)} (training rows)",
+                n_folds,
+                "Try --folds 3.",
+            )
+        splitter = KFold if task.kind == "regression" else StratifiedKFold
+        target = task.train_target
+        with warnings.catch_warnings():
+            # A class with fewer rows than folds is spread as far as it goes; that is not an error.
+            warnings.simplefilter("ignore", UserWarning)
+            try:
+                parts = list(splitter(n_folds, shuffle=True, random_state=seed).split(rows, target))
+            except ValueError:  # no class has as many rows as there are folds
+                parts = list(KFold(n_folds, shuffle=True, random_state=seed).split(rows))
+        return cls(tuple(rows[a] for a, _ in parts), tuple(rows[b] for _, b in parts))
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+
+def fit_pipeline(
+    task: Task, rows: IntArray, family: Family, configuration: Configuration, budget: Budget
+) -> Pipeline:
+    """Fit a configuration on some rows of a task.
+
+    Args:
+        task: The task.
+        rows: Row numbers to fit on, shape [n].
+        family: The family.
+        configuration: One point of its space.
+        budget: Seed, threads and fidelity. Families with fidelity ``"rows"`` get that share of rows.
+
+    Returns:
+        The fitted pipeline. Its classes are the task's class codes.
+    """
+    if budget.fidelity < 1.0 and family.fidelity == "rows":
+        rng = np.random.default_rng(budget.seed)
+        rows = np.sort(rng.choice(rows, size=budget.scale(len(rows)), replace=False))
+    target = task.target[rows]
+    pipeline = family.build(configuration, DataShape.of(task, target), budget)
+    with warnings.catch_warnings(), threadpool_limits(budget.n_jobs):
+        warnings.simplefilter("ignore")
+        return pipeline.fit(task.features.iloc[rows], target)
+
+
+def score_pipeline(task: Task, rows: IntArray, pipeline: Any, n_jobs: int = 1) -> dict[str, float]:
+    """Score a fitted pipeline on some rows of a task.
+
+    Args:
+        task: The task.
+        rows: Row numbers to predict, shape [n].
+        pipeline: Fitted by ``fit_pipeline``.
+        n_jobs: Threads for the prediction.
+
+    Returns:
+        Scorer name to score: the task's metric and the usual ones of its kind (NaN where undefined).
+    """
+    with warnings.catch_warnings(), threadpool_limits(n_jobs):
+        warnings.simplefilter("ignore")
+        predictions = Predictions(
+            pipeline, task.features.iloc[rows], task.target[rows], len(task.classes)
+        )
+        return score_all(predictions, task.metric, metrics_for(task.kind))
+
+
+def run_fold(
+    task: Task,
+    train: IntArray,
+    test: IntArray,
+    family: Family,
+    configuration: Configuration,
+    budget: Budget,
+) -> tuple[dict[str, float], float]:
+    """Fit on one part of a fold, score on the other; returns (scores, wall seconds)."""
+    started = time.perf_counter()
+    pipeline = fit_pipeline(task, train, family, configuration, budget)
+    scores = score_pipeline(task, test, pipeline, budget.n_jobs)
+    return scores, time.perf_counter() - started

@@ -1,0 +1,58 @@
+"""Every error that automl-meta raises on purpose.
+
+One root, ``AutomlMetaError``, so that a caller can catch all of them; each class is also the built-in
+error that Python users expect in its place. Messages name the parameter, the rule, the value received
+and the remedy, in that order.
+"""
+
+
+class AutomlMetaError(Exception):
+    """Root of all errors raised by automl-meta."""
+
+
+class InvalidParameterError(AutomlMetaError, ValueError):
+    """A parameter of a public function or command breaks its rule."""
+
+    @classmethod
+    def of(
+        cls, parameter: str, where: str, rule: str, value: object, remedy: str
+    ) -> "InvalidParameterError":
+        """Build the project's one error form.
+
+        Args:
+            parameter: Name of the parameter as the caller wrote it.
+            where: Function or command that received it.
+            rule: What the parameter must be, completing "must be ...".
+            value: The value received.
+            remedy: One sentence that says what to do.
+
+        Returns:
+            The error, ready to be raised.
+
+        Example:
+            >>> print(InvalidParameterError.of("trials", "fit", "an int >= 1", "ten", "Try --trials 10."))
+            The 'trials' parameter of fit must be an int >= 1. Got 'ten' instead. Try --trials 10.
+        """
+        return cls(
+            f"The '{parameter}' parameter of {where} must be {rule}. Got {value!r} instead. {remedy}"
+        )
+
+
+class TaskError(AutomlMetaError, ValueError):
+    """A task cannot be loaded or cannot be learned from (empty target, sparse data, unknown id)."""
+
+
+class NetworkError(AutomlMetaError, ConnectionError):
+    """A server could not be reached, was too slow or answered with something unusable."""
+
+
+class StoreError(AutomlMetaError, ValueError):
+    """A stored file (learner, evaluations, run folder) is missing, damaged or of another schema."""
+
+
+class SearchError(AutomlMetaError, RuntimeError):
+    """A search ended without one usable trial."""
+
+
+class MissingExtraError(AutomlMetaError, ImportError):
+    """An optional dependency is not installed."""

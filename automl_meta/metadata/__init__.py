@@ -1,0 +1,1 @@
+"""Past evaluations: collecting them, storing them, splitting them without leaks."""

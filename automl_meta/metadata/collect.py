@@ -1,0 +1,218 @@
+"""Collecting a meta-dataset: real configurations evaluated on real tasks, in parallel, resumable.
+
+The work is cut into units (a round of a few configurations of every family on one task) and done round
+by round over all tasks: whenever it stops, every task has about the same number of evaluations.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from automl_meta.evaluation import Evaluator, Limits
+from automl_meta.evaluation.worker import Worker
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metadata.design import Candidate, design
+from automl_meta.metadata.store import (
+    TaskRecord,
+    evaluation_row,
+    part_names,
+    write_part,
+    write_tasks,
+)
+from automl_meta.pipelines import Family
+from automl_meta.tasks.fingerprint import fingerprint
+from automl_meta.tasks.meta_features import meta_features
+from automl_meta.tasks.task import Split, Task
+
+
+@dataclass(frozen=True)
+class CollectSettings:
+    """How evaluations are collected.
+
+    Attributes:
+        n_configurations: Configurations a family and task, >= 1.
+        round_size: Configurations of each family in one unit of work, >= 1.
+        folds: Cross-validation folds, >= 2.
+        max_rows: Larger tasks are cut to a stratified sample of this many rows, >= 50.
+        seconds_per_fold: Time limit of an evaluation is this times the folds.
+        memory: Memory limit of an evaluation in MiB.
+        jobs: Evaluations at once, one process and one thread each.
+        seed: Seed of samples, folds, designs and estimators.
+    """
+
+    n_configurations: int = 40
+    round_size: int = 4
+    folds: int = 3
+    max_rows: int = 1000
+    seconds_per_fold: float = 5.0
+    memory: int = 3000
+    jobs: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        rules = {"n_configurations": 1, "round_size": 1, "folds": 2, "max_rows": 50, "jobs": 1}
+        for name, least in rules.items():
+            if getattr(self, name) < least:
+                raise InvalidParameterError.of(
+                    name, "collect", f"an int >= {least}", getattr(self, name), f"Try {least}."
+                )
+
+
+@dataclass(frozen=True)
+class _Unit:
+    name: str
+    task: Task
+    candidates: tuple[tuple[Family, Candidate], ...]
+
+
+def collect(
+    tasks: Sequence[Task],
+    families: Sequence[Family],
+    folder: Path,
+    settings: CollectSettings,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Evaluate configurations on tasks and append the results to a meta-dataset.
+
+    Units that the folder already holds are skipped, so an interrupted call goes on where it stopped.
+
+    Args:
+        tasks: Tasks with unique titles.
+        families: Families to evaluate.
+        folder: The meta-dataset's folder.
+        settings: How.
+        on_progress: Called after each unit with (done, all, name of the unit).
+    """
+    write_tasks(folder, [record_of(task) for task in tasks])
+    done = part_names(folder)
+    units = list(_units(tasks, families, settings))
+    waiting = [unit for unit in units if unit.name not in done]
+    finished = len(units) - len(waiting)
+    workers = _WorkerPool(settings.memory)
+    with ThreadPoolExecutor(settings.jobs) as pool:
+        try:
+            futures = {
+                pool.submit(_run_unit, unit, settings, folder, workers): unit for unit in waiting
+            }
+            for future in as_completed(futures):
+                future.result()
+                finished += 1
+                if on_progress:
+                    on_progress(finished, len(units), futures[future].name)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            workers.close()
+
+
+def record_of(task: Task) -> TaskRecord:
+    """Return what a meta-dataset keeps of a task."""
+    source = task.provenance.get("source", task.name)
+    return TaskRecord(
+        task.title, source, task.kind, task.metric, fingerprint(task), meta_features(task)
+    )
+
+
+def small_copy(task: Task, max_rows: int, seed: int) -> Task:
+    """Return a task of at most ``max_rows`` rows, all of them training rows.
+
+    Args:
+        task: Any task.
+        max_rows: Rows to keep; a stratified sample where there are more.
+        seed: Seed of the sample.
+    """
+    rows = np.arange(len(task.target))
+    if len(rows) > max_rows:
+        labels = None if task.kind == "regression" else _merge_rare(np.asarray(task.target))
+        rows, _ = train_test_split(rows, train_size=max_rows, random_state=seed, stratify=labels)
+        rows = np.sort(rows)
+    everything = Split(
+        np.arange(len(rows)), np.array([], dtype=np.int64), "all rows are training rows"
+    )
+    features = task.features.iloc[rows].reset_index(drop=True)
+    return replace(task, features=features, target=task.target[rows], split=everything)
+
+
+def _merge_rare(target: Any) -> Any:
+    """Give classes with fewer than two rows one common label: stratification needs two."""
+    counts = np.bincount(target)
+    return np.where(counts[target] < 2, -1, target)
+
+
+def _units(
+    tasks: Sequence[Task], families: Sequence[Family], settings: CollectSettings
+) -> Iterator[_Unit]:
+    small = [small_copy(task, settings.max_rows, settings.seed) for task in tasks]
+    digests = [fingerprint(task).digest for task in tasks]
+    n, size = settings.n_configurations, settings.round_size
+    for first in range(0, n, size):
+        for task, digest in zip(small, digests, strict=True):
+            candidates = tuple(
+                (family, candidate)
+                for family in families
+                for candidate in design(family, task.problem, n, digest, settings.seed)[
+                    first : first + size
+                ]
+            )
+            names = "-".join(family.name for family in families)
+            key = f"{task.title}--{first:04d}-{first + size:04d}--{_short_name(names)}"
+            yield _Unit(key, task, candidates)
+
+
+def _short_name(names: str) -> str:
+    return names if len(names) <= 40 else f"{names[:31]}-{sum(map(ord, names)):04d}"
+
+
+def _run_unit(unit: _Unit, settings: CollectSettings, folder: Path, workers: "_WorkerPool") -> None:
+    limits = Limits(settings.seconds_per_fold * settings.folds, settings.memory)
+    evaluator = Evaluator(
+        unit.task, settings.folds, seed=settings.seed, limits=limits, worker=workers.mine()
+    )
+    facts = {
+        "rows": len(unit.task.target),
+        "folds": settings.folds,
+        "seed": settings.seed,
+        "scikit_learn": version("scikit-learn"),
+        "numpy": version("numpy"),
+    }
+    rows = []
+    for family, candidate in unit.candidates:
+        evaluation = evaluator.evaluate(family, candidate.configuration)
+        evaluation = replace(evaluation, task=unit.task.title)
+        schema = family.space(unit.task.problem).schema_hash
+        rows.append(
+            evaluation_row(
+                evaluation, number=candidate.number, origin=candidate.origin, space=schema, **facts
+            )
+        )
+    write_part(folder, unit.name, rows)
+
+
+class _WorkerPool:
+    """One worker process for every thread that asks."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._all: list[Worker] = []
+
+    def mine(self) -> Worker:
+        if not hasattr(self._local, "worker"):
+            self._local.worker = Worker(self._memory)
+            with self._lock:
+                self._all.append(self._local.worker)
+        worker: Worker = self._local.worker
+        return worker
+
+    def close(self) -> None:
+        for worker in self._all:
+            worker.close()

@@ -1,0 +1,175 @@
+"""Evaluations on disk: one row an evaluation, Parquet, safe to open and small.
+
+A *meta-dataset* is a folder with ``tasks.json`` (fingerprint, meta-features, source of each task) and
+``evaluations.parquet``; while it is being collected the rows are in ``parts/`` instead, one file a unit of
+work, so that nothing finished is ever lost.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from automl_meta._typing import JSON
+from automl_meta.evaluation import Evaluation
+from automl_meta.exceptions import StoreError
+from automl_meta.tasks.fingerprint import Fingerprint
+
+TASKS = "tasks.json"
+EVALUATIONS = "evaluations.parquet"
+PARTS = "parts"
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """What is kept of a task, so that a meta-learner can be trained without its data.
+
+    Attributes:
+        title: Readable name, unique in the meta-dataset.
+        source: Where the table came from.
+        kind: ``"binary"``, ``"multiclass"`` or ``"regression"``.
+        metric: The task's primary metric.
+        fingerprint: To recognise copies.
+        meta_features: To condition the warm start.
+    """
+
+    title: str
+    source: str
+    kind: str
+    metric: str
+    fingerprint: Fingerprint
+    meta_features: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> JSON:
+        """Return a JSON-ready form; ``from_json`` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: JSON) -> "TaskRecord":
+        """Rebuild a record from ``to_json``."""
+        return cls(**{**document, "fingerprint": Fingerprint.from_json(document["fingerprint"])})
+
+
+def evaluation_row(evaluation: Evaluation, **facts: Any) -> dict[str, Any]:
+    """Return an evaluation as a flat row.
+
+    Args:
+        evaluation: The record.
+        **facts: Further columns, such as ``number`` and ``origin`` of the design.
+    """
+    metrics = sorted({name for scores in evaluation.fold_scores for name in scores})
+    return {
+        "task": evaluation.task,
+        "family": evaluation.family,
+        **facts,
+        "configuration": json.dumps(evaluation.configuration),
+        "metric": evaluation.metric,
+        "status": evaluation.status,
+        "reason": evaluation.reason,
+        "seconds": [round(s, 3) for s in evaluation.seconds],
+        "scores": json.dumps(
+            {m: [_short(s.get(m)) for s in evaluation.fold_scores] for m in metrics}
+        ),
+    }
+
+
+def _short(value: float | None) -> float | None:
+    """Round to six digits; NaN, which JSON does not know, becomes null."""
+    return None if value is None or value != value else float(f"{value:.6g}")  # noqa: PLR0124
+
+
+def write_part(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add one file of rows to a meta-dataset; it appears whole or not at all.
+
+    Args:
+        folder: The meta-dataset's folder.
+        name: Unique name of the unit of work.
+        rows: Made by ``evaluation_row``.
+    """
+    parts = folder / PARTS
+    parts.mkdir(parents=True, exist_ok=True)
+    unfinished = parts / f".{name}.tmp"
+    pd.DataFrame(list(rows)).to_parquet(unfinished, compression="zstd")
+    unfinished.rename(parts / f"{name}.parquet")
+
+
+def part_names(folder: Path) -> set[str]:
+    """Return the names of the finished units of work."""
+    return {path.stem for path in (folder / PARTS).glob("*.parquet")}
+
+
+def write_tasks(folder: Path, records: Sequence[TaskRecord]) -> None:
+    """Write the tasks of a meta-dataset.
+
+    Args:
+        folder: The meta-dataset's folder, made if need be.
+        records: One a task, titles unique.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([record.to_json() for record in records], separators=(",", ":"))
+    (folder / TASKS).write_text(text.replace('},{"title"', '},\n{"title"'), encoding="utf-8")
+
+
+def read_tasks(folder: Path) -> tuple[TaskRecord, ...]:
+    """Read the tasks of a meta-dataset.
+
+    Args:
+        folder: The meta-dataset's folder.
+
+    Raises:
+        StoreError: If the file is missing or damaged.
+    """
+    path = folder / TASKS
+    try:
+        return tuple(
+            TaskRecord.from_json(item) for item in json.loads(path.read_text(encoding="utf-8"))
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"Cannot read the tasks of a meta-dataset from {path}: {error}. Run automl-meta collect."
+        raise StoreError(msg) from error
+
+
+def read_evaluations(folder: Path) -> pd.DataFrame:
+    """Read all evaluations of a meta-dataset, finished or still being collected.
+
+    Args:
+        folder: The meta-dataset's folder.
+
+    Returns:
+        One row an evaluation; ``configuration`` and ``scores`` are parsed.
+
+    Raises:
+        StoreError: If there are none or a file is damaged.
+    """
+    files = sorted((folder / PARTS).glob("*.parquet")) or [folder / EVALUATIONS]
+    try:
+        table = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        msg = f"Cannot read evaluations from {folder}: {error}. Run automl-meta collect again."
+        raise StoreError(msg) from error
+    table["configuration"] = table["configuration"].map(json.loads)
+    table["scores"] = table["scores"].map(json.loads)
+    return table
+
+
+def compact(folder: Path, target: Path) -> int:
+    """Write a collected meta-dataset as two files.
+
+    Args:
+        folder: The folder that ``collect`` wrote.
+        target: Where ``tasks.json`` and ``evaluations.parquet`` go.
+
+    Returns:
+        Number of evaluations written.
+    """
+    table = read_evaluations(folder)
+    table["configuration"] = table["configuration"].map(json.dumps)
+    table["scores"] = table["scores"].map(json.dumps)
+    table = table.sort_values(["family", "task", "number"], ignore_index=True)
+    write_tasks(target, read_tasks(folder))
+    table.to_parquet(target / EVALUATIONS, compression="zstd", compression_level=19, index=False)
+    return len(table)

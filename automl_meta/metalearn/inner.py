@@ -1,0 +1,181 @@
+"""The inner loop: gradient descent on every task of a batch at once."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metalearn.params import Params, TaskLoss
+
+#: Keeps Adam's quotient finite where a gradient is zero; the value of Adam's paper.
+_EPSILON = 1e-8
+
+
+def descend(
+    params: Params,
+    rates: float | Params,
+    loss: TaskLoss,
+    n_tasks: int,
+    steps: int,
+    *,
+    create_graph: bool = False,
+    beta2: float | None = None,
+) -> Params:
+    """Run ``steps`` steps of descent, each task on its own loss.
+
+    ``phi_t <- phi_t - alpha o grad S_t(phi_t)``, or with ``beta2`` Adam's step with ``beta1 = 0``.
+
+    Args:
+        params: Task-batched start, leaves [T, ...].
+        rates: One rate for all, or leaves [...] of the parameters' names.
+        loss: Task-batched parameters to losses [T].
+        n_tasks: T.
+        steps: Number of steps, >= 0.
+        create_graph: Keep the graph of every step.
+        beta2: None for plain descent, else the decay of the second moment.
+
+    Returns:
+        Leaves [T, ...]: in the graph of ``params`` and ``rates`` with ``create_graph``, else detached.
+
+    Raises:
+        InvalidParameterError: If the loss is not of shape [T] or has no gradient.
+    """
+    current = params if create_graph else leaves(params)
+    moments = {name: torch.zeros_like(leaf) for name, leaf in params.items()}
+    for step in range(1, steps + 1):
+        with torch.enable_grad():
+            # A start that nobody differentiates is no leaf yet, and the inner gradient needs one.
+            current = {
+                name: leaf if leaf.requires_grad else leaf.detach().requires_grad_()
+                for name, leaf in current.items()
+            }
+            total = check_losses(loss(current), n_tasks, "support_loss").sum()
+            grads = gradients(total, current, create_graph=create_graph)
+            if beta2 is not None:
+                moments, grads = _adam(grads, moments, beta2, step)
+            current = _step(current, grads, rates)
+        if not create_graph:
+            current = leaves(current)
+    return current if create_graph else {name: leaf.detach() for name, leaf in current.items()}
+
+
+def _step(params: Params, grads: Params, rates: float | Params) -> Params:
+    if isinstance(rates, Mapping):
+        return {name: leaf - rates[name] * grads[name] for name, leaf in params.items()}
+    return {name: leaf - rates * grads[name] for name, leaf in params.items()}
+
+
+def _adam(grads: Params, moments: Params, beta2: float, step: int) -> tuple[Params, Params]:
+    moments = {
+        name: beta2 * moments[name] + (1 - beta2) * grad.square() for name, grad in grads.items()
+    }
+    correction = 1 - beta2**step
+    scaled = {
+        name: grad / ((moments[name] / correction).sqrt() + _EPSILON)
+        for name, grad in grads.items()
+    }
+    return moments, scaled
+
+
+def gradients(loss: Tensor, variables: Params, *, create_graph: bool = False) -> Params:
+    """Differentiate a scalar with respect to a dictionary; what it does not depend on gets zeros.
+
+    Args:
+        loss: A scalar in the graph of ``variables``.
+        variables: Tensors that require gradients.
+        create_graph: Make the gradients themselves differentiable.
+
+    Returns:
+        Gradients with the names and shapes of ``variables``.
+
+    Raises:
+        InvalidParameterError: If the loss depends on no variable at all.
+
+    Example:
+        >>> w = torch.tensor(3.0, requires_grad=True)
+        >>> gradients(w.square(), {"w": w})
+        {'w': tensor(6.)}
+    """
+    if not loss.requires_grad:
+        raise InvalidParameterError.of(
+            "loss",
+            "the inner loop",
+            "a differentiable function of the parameters it is given",
+            loss.detach(),
+            "Compute it from its argument, without detach() or torch.no_grad().",
+        )
+    values = torch.autograd.grad(
+        loss, list(variables.values()), create_graph=create_graph, materialize_grads=True
+    )
+    return dict(zip(variables, values, strict=True))
+
+
+def leaves(params: Mapping[str, Tensor]) -> Params:
+    """Detach from any graph and require gradients.
+
+    Args:
+        params: Leaves of any shape.
+
+    Returns:
+        The same values as fresh leaves.
+
+    Example:
+        >>> leaves({"w": torch.ones(1)})["w"].requires_grad
+        True
+    """
+    return {name: leaf.detach().requires_grad_() for name, leaf in params.items()}
+
+
+def check_losses(losses: Tensor, n_tasks: int, name: str) -> Tensor:
+    """Return the losses if there is one per task.
+
+    Args:
+        losses: What a loss returned.
+        n_tasks: T.
+        name: Name of the loss, for the message.
+
+    Returns:
+        ``losses``, shape [T].
+
+    Raises:
+        InvalidParameterError: If the shape is another one, such as a mean over the tasks.
+
+    Example:
+        >>> check_losses(torch.zeros(2), 2, "support_loss")
+        tensor([0., 0.])
+    """
+    if not isinstance(losses, Tensor) or losses.shape != (n_tasks,):
+        received = tuple(losses.shape) if isinstance(losses, Tensor) else losses
+        raise InvalidParameterError.of(
+            name,
+            "the inner loop",
+            f"a function that returns one loss per task, shape ({n_tasks},)",
+            received,
+            "Reduce over everything but the task axis.",
+        )
+    return losses
+
+
+def check_rate(rate: float, name: str, where: str) -> float:
+    """Return a learning rate if it is a positive finite number, else raise InvalidParameterError.
+
+    Example:
+        >>> check_rate(0.1, "rate", "MAML")
+        0.1
+    """
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+        raise InvalidParameterError.of(name, where, "a finite number > 0", rate, "Try 0.01.")
+    return rate
+
+
+def check_steps(steps: int, where: str, *, least: int = 1) -> int:
+    """Return a number of inner steps if it is an int >= ``least``, else raise InvalidParameterError.
+
+    Example:
+        >>> check_steps(5, "MAML")
+        5
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
+        raise InvalidParameterError.of("steps", where, f"an int >= {least}", steps, "Try 5.")
+    return steps

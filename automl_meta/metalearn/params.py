@@ -1,0 +1,147 @@
+"""Parameters as plain dictionaries, with and without a leading task axis.
+
+Notation used in this package:
+
+| name | shape | meaning |
+|---|---|---|
+| ``params`` | each leaf [...] | one set of weights |
+| task-batched ``params`` | each leaf [T, ...] | one set of weights for each of T tasks |
+| ``meta`` | flat, ``weights.NAME`` and ``rates.NAME`` | what the outer loop learns |
+| a loss | task-batched params -> [T] | one loss per task; entry t depends on slice t alone |
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+from automl_meta.exceptions import InvalidParameterError
+
+#: Name to tensor. Task-batched where every leaf carries a leading task axis.
+Params: TypeAlias = dict[str, Tensor]
+#: What the outer loop learns: initial weights under ``weights.``, learning rates under ``rates.``.
+MetaParams: TypeAlias = dict[str, Tensor]
+#: Task-batched parameters (leaves [T, ...]) to one loss per task, shape [T].
+TaskLoss: TypeAlias = Callable[[Params], Tensor]
+
+_WEIGHTS = "weights."
+_RATES = "rates."
+
+
+def expand(params: Mapping[str, Tensor], n_tasks: int) -> Params:
+    """Give every task its own view of the same parameters.
+
+    Args:
+        params: Leaves of shape [...].
+        n_tasks: T >= 1.
+
+    Returns:
+        Leaves of shape [T, ...], views that share memory and stay in the autograd graph.
+
+    Raises:
+        InvalidParameterError: If ``n_tasks`` is not an int >= 1.
+
+    Example:
+        >>> import torch
+        >>> expand({"w": torch.zeros(3)}, 2)["w"].shape
+        torch.Size([2, 3])
+    """
+    if isinstance(n_tasks, bool) or not isinstance(n_tasks, int) or n_tasks < 1:
+        raise InvalidParameterError.of(
+            "n_tasks", "expand", "an int >= 1", n_tasks, "Give the number of tasks in the batch."
+        )
+    return {name: leaf.expand(n_tasks, *leaf.shape) for name, leaf in params.items()}
+
+
+def join_meta(
+    weights: Mapping[str, Tensor], rates: Mapping[str, Tensor] | None = None
+) -> MetaParams:
+    """Put initial weights and learning rates into one flat dictionary.
+
+    A flat one is what optimisers and safetensors files want.
+
+    Args:
+        weights: Initial weights, leaves [...].
+        rates: Learning rates of the inner loop, same names and shapes as ``weights``, or None.
+
+    Returns:
+        A dictionary with the names ``weights.NAME`` and ``rates.NAME``.
+
+    Raises:
+        InvalidParameterError: If ``weights`` is empty, or names or shapes of ``rates`` differ.
+
+    Example:
+        >>> import torch
+        >>> sorted(join_meta({"w": torch.ones(2)}, {"w": torch.full((2,), 0.1)}))
+        ['rates.w', 'weights.w']
+    """
+    if not weights:
+        raise InvalidParameterError.of(
+            "weights", "join_meta", "a non-empty mapping", {}, "Give the initial parameters."
+        )
+    meta = {_WEIGHTS + name: leaf for name, leaf in weights.items()}
+    if rates is not None:
+        shapes = {name: tuple(leaf.shape) for name, leaf in weights.items()}
+        received = {name: tuple(leaf.shape) for name, leaf in rates.items()}
+        if received != shapes:
+            raise InvalidParameterError.of(
+                "rates",
+                "join_meta",
+                f"of the weights' names and shapes {shapes}",
+                received,
+                "Make one rate per weight.",
+            )
+        meta |= {_RATES + name: leaf for name, leaf in rates.items()}
+    return meta
+
+
+def split_meta(meta: Mapping[str, Tensor]) -> tuple[Params, Params]:
+    """Take apart what ``join_meta`` put together.
+
+    Args:
+        meta: Flat meta-parameters.
+
+    Returns:
+        Initial weights and learning rates; the latter is empty for algorithms that learn none.
+
+    Raises:
+        InvalidParameterError: If a name has neither prefix, or there are no weights.
+
+    Example:
+        >>> import torch
+        >>> split_meta({"weights.w": torch.tensor(1.0)})
+        ({'w': tensor(1.)}, {})
+    """
+    weights = {
+        name.removeprefix(_WEIGHTS): leaf
+        for name, leaf in meta.items()
+        if name.startswith(_WEIGHTS)
+    }
+    rates = {
+        name.removeprefix(_RATES): leaf for name, leaf in meta.items() if name.startswith(_RATES)
+    }
+    if not weights or len(weights) + len(rates) != len(meta):
+        raise InvalidParameterError.of(
+            "meta",
+            "split_meta",
+            "a mapping of 'weights.NAME' and 'rates.NAME'",
+            sorted(meta),
+            "Make it with Algorithm.init.",
+        )
+    return weights, rates
+
+
+def module_params(module: nn.Module) -> Params:
+    """Copy a module's parameters into a dictionary; the module itself is never touched again.
+
+    Args:
+        module: Any module.
+
+    Returns:
+        Detached copies, leaves of the parameters' shapes.
+
+    Example:
+        >>> sorted(module_params(nn.Linear(2, 1)))
+        ['bias', 'weight']
+    """
+    return {name: leaf.detach().clone() for name, leaf in module.named_parameters()}

@@ -1,0 +1,18 @@
+"""What is learned across tasks, free of Optuna: surrogate, warm-start set, pruner model, storage."""
+
+from automl_meta.prior.collection import Choice, Collection
+from automl_meta.prior.prior import Observation, Portfolio, Prior
+from automl_meta.prior.pruning import PrunerModel
+from automl_meta.prior.storage import Learner, load_learner, save_learner
+
+__all__ = [
+    "Choice",
+    "Collection",
+    "Learner",
+    "Observation",
+    "Portfolio",
+    "Prior",
+    "PrunerModel",
+    "load_learner",
+    "save_learner",
+]

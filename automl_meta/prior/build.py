@@ -1,0 +1,132 @@
+"""From a meta-dataset to a learner: one surrogate for all tasks, one for each left-out fold."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+
+from automl_meta._typing import ProblemKind
+from automl_meta.exceptions import StoreError
+from automl_meta.metadata.splits import task_folds
+from automl_meta.metadata.store import TaskRecord
+from automl_meta.metalearn import Algorithm, MetaSGD
+from automl_meta.pipelines import Family
+from automl_meta.prior.dataset import MetaTable, meta_table
+from automl_meta.prior.meta_training import train_surrogate
+from automl_meta.prior.prior import Portfolio
+from automl_meta.prior.pruning import learn_pruner
+from automl_meta.prior.storage import ALL, Learner, TrainedTask
+from automl_meta.prior.surrogate import SurrogateShape
+from automl_meta.prior.warm_start import regret_matrix
+from automl_meta.spaces import Encoder
+from automl_meta.training import TrainingSettings
+
+#: What the scores were: the metric that a task states or the default of its kind.
+METRIC = "roc_auc (binary), neg_log_loss (multiclass)"
+METRIC_REGRESSION = "neg_root_mean_squared_error"
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How learners are trained.
+
+    Attributes:
+        algorithm: Inner loop of the surrogate.
+        training: Outer loop.
+        hidden: Hidden units of the surrogate's network.
+        embedding: Columns of its embedding.
+        n_folds: Leave-out folds over the tasks, >= 2.
+        seed: Seed of folds, weights and draws.
+    """
+
+    algorithm: Algorithm = field(default_factory=lambda: MetaSGD(initial_rate=0.01, steps=1))
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(
+            steps=1000, learning_rate=3e-3, cosine=True, clip_norm=5.0
+        )
+    )
+    hidden: int = 32
+    embedding: int = 8
+    n_folds: int = 5
+    seed: int = 0
+
+
+def build_learner(
+    evaluations: pd.DataFrame,
+    records: Sequence[TaskRecord],
+    family: Family,
+    problem: ProblemKind,
+    settings: BuildSettings,
+    on_model: Callable[[str], None] | None = None,
+) -> Learner:
+    """Train everything that ships for one family and problem kind.
+
+    Args:
+        evaluations: From ``metadata.store.read_evaluations``.
+        records: Tasks of the meta-dataset.
+        family: The family.
+        problem: ``"classification"`` or ``"regression"``.
+        settings: How.
+        on_model: Called with the name of each model when it is trained.
+
+    Raises:
+        StoreError: If there are fewer than two groups of tasks to leave out.
+    """
+    table = meta_table(evaluations, records, family, problem)
+    groups, folds = task_folds(records, settings.n_folds, settings.seed)
+    place = {r.title: i for i, r in enumerate(records)}
+    rows = [place[t.record.title] for t in table.tasks]
+    tasks = tuple(
+        TrainedTask(records[i].title, records[i].fingerprint.digest, int(groups[i]), int(folds[i]))
+        for i in rows
+    )
+    left_out = {f"fold-{k}": folds[rows] == k for k in range(settings.n_folds)}
+    left_out = {
+        ALL: np.zeros(len(rows), dtype=bool),
+        **{k: v for k, v in left_out.items() if v.any()},
+    }
+    if len(left_out) < 3:
+        msg = f"Only {len(rows)} {problem} tasks of {family.name}: too few to leave any out. Collect more tasks."
+        raise StoreError(msg)
+    shape = SurrogateShape(Encoder(table.space).n_columns, settings.hidden, settings.embedding)
+    surrogates, pruners = {}, {}
+    for name, out in left_out.items():
+        kept = table.without(list(out))
+        surrogates[name] = train_surrogate(
+            kept.tasks, shape, settings.algorithm, settings.training, settings.seed
+        )
+        pruners[name] = learn_pruner(kept.tasks, settings.seed)
+        if on_model:
+            on_model(name)
+    return Learner(
+        table.space.name,
+        tasks,
+        METRIC if problem == "classification" else METRIC_REGRESSION,
+        _portfolio(table),
+        settings.algorithm,
+        surrogates,
+        pruners,
+        table.space,
+        _facts(table, settings),
+    )
+
+
+def _portfolio(table: MetaTable) -> Portfolio:
+    names = tuple(table.tasks[0].record.meta_features)
+    features = np.array([[t.record.meta_features[n] for n in names] for t in table.tasks])
+    return Portfolio(table.shared, regret_matrix(table), features, names)
+
+
+def _facts(table: MetaTable, settings: BuildSettings) -> dict[str, object]:
+    packages = ("automl-meta", "torch", "numpy", "scikit-learn", "optuna")
+    return {
+        "n_evaluations": int(sum(len(t.raw) for t in table.tasks)),
+        "training": asdict(settings.training),
+        "hidden": settings.hidden,
+        "embedding": settings.embedding,
+        "n_folds": settings.n_folds,
+        "seed": settings.seed,
+        "versions": {name: version(name) for name in packages},
+    }

@@ -1,0 +1,155 @@
+"""What is learned across tasks, in one object: warm-start set, surrogate, pruner."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from automl_meta._typing import JSON, Configuration, FloatArray
+from automl_meta.metalearn import Algorithm, MetaParams
+from automl_meta.prior.acquisition import candidates, log_expected_improvement
+from automl_meta.prior.pruning import PrunerModel
+from automl_meta.prior.scores import normal_scores
+from automl_meta.prior.task_only import TaskOnlyModel, fit_task_only
+from automl_meta.prior.transfer import MAX_SUPPORT, TransferModel, fit_transfer
+from automl_meta.prior.warm_start import greedy_set, similarity_weights
+from automl_meta.spaces import Encoder, SearchSpace
+
+#: Every fifth proposal is the task-only model's once it has this many trials to learn from: a
+#: misleading past can slow a search down but not stop it.
+TASK_ONLY_EVERY = 5
+TASK_ONLY_FROM = 8
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One trial of the present task.
+
+    Attributes:
+        configuration: A valid configuration of the prior's space.
+        score: Greater is better; None for a failed trial.
+    """
+
+    configuration: Configuration
+    score: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """Configurations evaluated on every past task, from which warm starts are chosen.
+
+    Attributes:
+        configurations: C configurations.
+        regrets: Shape [T, C], in [0, 1]; see ``warm_start.regret_matrix``.
+        meta_features: Shape [T, F].
+        feature_names: F names, the order of the columns.
+    """
+
+    configurations: tuple[Configuration, ...]
+    regrets: FloatArray
+    meta_features: FloatArray
+    feature_names: tuple[str, ...]
+
+    def best(self, n: int, features: Mapping[str, float] | None = None) -> list[Configuration]:
+        """Return the greedy set of n, conditioned on the new task's meta-features where given.
+
+        Args:
+            n: How many, >= 0.
+            features: Meta-features by name; missing ones are ignored.
+        """
+        weights = None if features is None else self._weights(features)
+        return [self.configurations[i] for i in greedy_set(self.regrets, n, weights)]
+
+    def _weights(self, features: Mapping[str, float]) -> FloatArray | None:
+        known = [i for i, name in enumerate(self.feature_names) if name in features]
+        past = self.meta_features[:, known]
+        spread = past.std(axis=0)
+        useful = spread > 1e-9
+        if not useful.any():
+            return None
+        new = np.array([features[self.feature_names[i]] for i in known])
+        mean, spread = past.mean(axis=0)[useful], spread[useful]
+        return similarity_weights((past[:, useful] - mean) / spread, (new[useful] - mean) / spread)
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A meta-learner for one search space, free of Optuna.
+
+    Attributes:
+        space: The space that it knows.
+        algorithm: How the surrogate adapts.
+        meta: The surrogate's meta-parameters.
+        portfolio: Warm-start candidates.
+        pruner: When to stop a trial early.
+        facts: What made it: tasks, versions, seed; JSON-ready.
+    """
+
+    space: SearchSpace
+    algorithm: Algorithm
+    meta: MetaParams
+    portfolio: Portfolio
+    pruner: PrunerModel
+    facts: JSON = field(default_factory=dict)
+
+    def warm_start(
+        self, n: int, meta_features: Mapping[str, float] | None = None
+    ) -> list[Configuration]:
+        """Return the first configurations to try, best first.
+
+        Args:
+            n: How many, >= 0; fewer come back where the past offers fewer.
+            meta_features: Of the new task, to prefer what was good on similar tasks.
+        """
+        return self.portfolio.best(n, meta_features)
+
+    def propose(
+        self,
+        observed: Sequence[Observation],
+        pending: Sequence[Configuration],
+        rng: np.random.Generator,
+    ) -> Configuration:
+        """Return the configuration to try next.
+
+        Args:
+            observed: Finished trials, failed ones included, in order.
+            pending: Trials that are running: believed to score what the model predicts.
+            rng: Source of randomness.
+        """
+        encoder = Encoder(self.space)
+        trials = _support(observed, rng)
+        units = encoder.to_units([trial.configuration for trial in trials])
+        running = encoder.to_units(list(pending))
+        model = self._model(encoder.expand(units), trials, len(observed))
+        if len(running):
+            model = model.believing(encoder.expand(running))
+        rows = candidates(
+            encoder,
+            np.concatenate([units, running]),
+            model.scores,
+            encoder.to_units(self.portfolio.configurations),
+            rng,
+        )
+        mean, variance = model.predict(encoder.expand(rows))
+        # With noisy scores the incumbent is the best expected one, not the luckiest one.
+        best = model.predict(model.x)[0].max() if len(model.scores) else mean.max()
+        gain = log_expected_improvement(mean, variance, float(best))
+        return encoder.from_units(rows[int(np.argmax(gain))])
+
+    def _model(
+        self, x: FloatArray, trials: Sequence[Observation], n_trials: int
+    ) -> TransferModel | TaskOnlyModel:
+        raw = np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
+        if n_trials >= TASK_ONLY_FROM and n_trials % TASK_ONLY_EVERY == 0:
+            return fit_task_only(x, normal_scores(raw))
+        return fit_transfer(self.meta, self.algorithm, x, raw)
+
+
+def _support(observed: Sequence[Observation], rng: np.random.Generator) -> Sequence[Observation]:
+    """Return the trials that a model reads: all, or the best half and a random rest of many."""
+    if len(observed) <= MAX_SUPPORT:
+        return observed
+    order = np.argsort([-np.inf if o.score is None else o.score for o in observed])[::-1]
+    best, rest = order[: MAX_SUPPORT // 2], order[MAX_SUPPORT // 2 :]
+    kept = np.concatenate([best, rng.choice(rest, size=MAX_SUPPORT - len(best), replace=False)])
+    return [observed[i] for i in np.sort(kept)]

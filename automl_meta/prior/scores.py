@@ -1,0 +1,34 @@
+"""Scores of one task on a common scale.
+
+Tasks differ in the range, the noise and the tail of their scores: an AUC of 0.99 may be the best or the
+median. What they share is the order. Scores become normal quantiles of their ranks, so the
+surrogate sees the same distribution on every task and a single awful configuration cannot flatten the
+difference between good ones.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import norm, rankdata
+
+from automl_meta._typing import FloatArray
+
+
+def normal_scores(scores: Sequence[float | None] | FloatArray) -> FloatArray:
+    """Return normal quantiles of the ranks, shape [n]; greater stays better.
+
+    Args:
+        scores: Greater is better. None or NaN marks a failed evaluation, which ties with the worst.
+
+    Example:
+        >>> normal_scores([0.7, None, 0.9, 0.8]).round(2).tolist()
+        [-0.32, -1.15, 1.15, 0.32]
+    """
+    values = np.array([np.nan if s is None else s for s in scores], dtype=np.float64)
+    if values.size == 0:
+        return values
+    known = values[np.isfinite(values)]
+    floor = known.min() - 1.0 if known.size else 0.0
+    filled = np.where(np.isfinite(values), values, floor)
+    quantiles = (rankdata(filled) - 0.5) / len(filled)
+    return np.asarray(norm.ppf(quantiles), dtype=np.float64)

@@ -1,0 +1,226 @@
+"""Meta-learners on disk: safetensors for numbers, JSON for everything else, nothing that runs code.
+
+A learner is a folder::
+
+    manifest.json          schema, space, what it was trained on and how
+    tables.safetensors     regrets [T, C] and meta-features [T, F] of the past tasks
+    all.safetensors        the surrogate trained on all tasks
+    fold-0.safetensors ... the surrogates that never saw the tasks of one fold
+
+A *collection* is a folder with one learner a search space and ``tasks.json``, the fingerprints of the
+past tasks.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from automl_meta._typing import JSON
+from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaParams, MetaSGD, Reptile
+from automl_meta.prior.prior import Portfolio, Prior
+from automl_meta.prior.pruning import PrunerModel
+from automl_meta.spaces import SearchSpace
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+TABLES = "tables.safetensors"
+ALL = "all"
+
+_ALGORITHMS: dict[str, type[Any]] = {c.__name__: c for c in (MAML, FOMAML, Reptile, MetaSGD)}
+
+
+@dataclass(frozen=True)
+class TrainedTask:
+    """A past task as a learner remembers it.
+
+    Attributes:
+        title: Readable name.
+        digest: Of the fingerprint.
+        group: Near duplicates share one number.
+        fold: The fold whose model never saw it.
+    """
+
+    title: str
+    digest: str
+    group: int
+    fold: int
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A learner as it is stored: one prior for all tasks and one for each left-out fold.
+
+    Attributes:
+        name: The space's name, such as ``"auto-classification"``.
+        tasks: Past tasks in the order of the tables' rows.
+        metric: What the scores were, in words.
+        portfolio: Over all tasks.
+        algorithm: Shared by all surrogates.
+        surrogates: ``"all"``, ``"fold-0"``, ... to meta-parameters.
+        pruners: The same names to pruner models.
+        space: The search space.
+        facts: Versions, seed, counts, command; JSON-ready.
+    """
+
+    name: str
+    tasks: tuple[TrainedTask, ...]
+    metric: str
+    portfolio: Portfolio
+    algorithm: Algorithm
+    surrogates: dict[str, MetaParams]
+    pruners: dict[str, PrunerModel]
+    space: SearchSpace
+    facts: JSON
+
+    def prior(self, model: str = ALL) -> Prior:
+        """Return one prior.
+
+        Args:
+            model: ``"all"`` or ``"fold-K"``; a fold's prior knows nothing of that fold's tasks.
+
+        Raises:
+            InvalidParameterError: If there is no such model.
+        """
+        if model not in self.surrogates:
+            raise InvalidParameterError.of(
+                "model",
+                "Learner.prior",
+                f"one of {', '.join(self.surrogates)}",
+                model,
+                "Use 'all'.",
+            )
+        kept = np.array([model == ALL or f"fold-{t.fold}" != model for t in self.tasks])
+        portfolio = Portfolio(
+            self.portfolio.configurations,
+            self.portfolio.regrets[kept],
+            self.portfolio.meta_features[kept],
+            self.portfolio.feature_names,
+        )
+        facts = {
+            **self.facts,
+            "name": self.name,
+            "model": model,
+            "metric": self.metric,
+            "n_tasks": int(kept.sum()),
+        }
+        return Prior(
+            self.space,
+            self.algorithm,
+            self.surrogates[model],
+            portfolio,
+            self.pruners[model],
+            facts,
+        )
+
+
+def save_learner(learner: Learner, folder: Path) -> None:
+    """Write a learner.
+
+    Args:
+        learner: The learner.
+        folder: Its folder, made if need be; files in it are replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {
+        "regrets": torch.tensor(learner.portfolio.regrets, dtype=torch.float16),
+        "meta_features": torch.tensor(learner.portfolio.meta_features, dtype=torch.float32),
+    }
+    save_file(tables, folder / TABLES)
+    for model, meta in learner.surrogates.items():
+        save_file({k: v.contiguous() for k, v in meta.items()}, folder / f"{model}.safetensors")
+    files = [TABLES, *(f"{model}.safetensors" for model in learner.surrogates)]
+    manifest = {
+        "schema": SCHEMA,
+        "name": learner.name,
+        "metric": learner.metric,
+        "algorithm": {"name": type(learner.algorithm).__name__, **asdict(learner.algorithm)},  # type: ignore[call-overload]
+        "space": learner.space.to_json(),
+        "space_hash": learner.space.schema_hash,
+        "pruners": {model: asdict(pruner) for model, pruner in learner.pruners.items()},
+        "feature_names": list(learner.portfolio.feature_names),
+        "configurations": list(learner.portfolio.configurations),
+        "tasks": [asdict(task) for task in learner.tasks],
+        "facts": learner.facts,
+        "sha256": {name: _digest(folder / name) for name in files},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def load_learner(folder: Path) -> Learner:
+    """Read a learner.
+
+    Args:
+        folder: A folder that ``save_learner`` wrote.
+
+    Raises:
+        StoreError: If a file is missing, damaged or of another schema.
+    """
+    manifest = _read_manifest(folder)
+    tables = _read_tensors(folder, TABLES, manifest)
+    try:
+        options = dict(manifest["algorithm"])
+        algorithm = _ALGORITHMS[options.pop("name")](**options)
+        pruners = {k: PrunerModel(**v) for k, v in manifest["pruners"].items()}
+        portfolio = Portfolio(
+            tuple(manifest["configurations"]),
+            tables["regrets"].double().numpy(),
+            tables["meta_features"].double().numpy(),
+            tuple(manifest["feature_names"]),
+        )
+        return Learner(
+            manifest["name"],
+            tuple(TrainedTask(**task) for task in manifest["tasks"]),
+            manifest["metric"],
+            portfolio,
+            algorithm,
+            {m: _read_tensors(folder, f"{m}.safetensors", manifest) for m in pruners},
+            pruners,
+            SearchSpace.from_json(manifest["space"]),
+            manifest["facts"],
+        )
+    except (KeyError, TypeError) as error:
+        msg = f"The manifest {folder / MANIFEST} lacks or garbles {error}. Train the learner again."
+        raise StoreError(msg) from error
+
+
+def _read_manifest(folder: Path) -> JSON:
+    path = folder / MANIFEST
+    try:
+        manifest: JSON = json.loads(path.read_text(encoding="utf-8"))
+        schema = manifest["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"No meta-learner in {folder}: {error}. Name a folder that automl-meta train wrote."
+        raise StoreError(msg) from error
+    if schema != SCHEMA:
+        msg = (
+            f"The meta-learner in {folder} has schema {schema}, this version reads schema {SCHEMA}. "
+            "Train it again with automl-meta train."
+        )
+        raise StoreError(msg)
+    return manifest
+
+
+def _read_tensors(folder: Path, name: str, manifest: JSON) -> dict[str, torch.Tensor]:
+    path = folder / name
+    try:
+        if _digest(path) != manifest["sha256"].get(name):
+            msg = f"{path} is not the file that its manifest names. Copy the whole folder again."
+            raise StoreError(msg)
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        msg = (
+            f"Cannot read {path}: {error}. Copy the whole folder again or train the learner again."
+        )
+        raise StoreError(msg) from error
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,101 @@
+"""Small formatting rules shared by the reports: numbers, durations, Markdown."""
+
+import math
+import re
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Format a score or a hyperparameter: significant digits, a true minus sign, a dash for none.
+
+    Args:
+        value: Any number, or None.
+        digits: Decimals shown for magnitudes from 0.001 to 10,000.
+
+    Returns:
+        Text such as ``"0.8123"`` or ``"3e-07"``.
+
+    Example:
+        >>> number(0.81234567), number(12345.678), number(3e-7)
+        ('0.8123', '1.235e+04', '3e-07')
+    """
+    if value is None:
+        return DASH
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    text = f"{value:.{digits}f}" if size == 0 or 1e-3 <= size < 1e4 else f"{value:.{digits}g}"
+    return text.replace("-", MINUS, 1) if text.startswith("-") else text
+
+
+def signed(value: float | None) -> str:
+    """Format a difference with its sign.
+
+    Example:
+        >>> signed(0.01234), signed(0.0)
+        ('+0.0123', '±0')
+    """
+    if value is None:
+        return DASH
+    if value == 0:
+        return "±0"
+    return ("+" if value > 0 else "") + number(value)
+
+
+def setting(value: Any) -> str:
+    """Format the value of a hyperparameter or a setting.
+
+    Example:
+        >>> setting(0.000123456), setting(True), setting(None), setting("gini"), setting(128)
+        ('0.0001235', 'true', 'none', 'gini', '128')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Format seconds for reading.
+
+    Args:
+        seconds: >= 0, or None.
+
+    Returns:
+        Two units at most.
+
+    Example:
+        >>> duration(0.42), duration(75), duration(7300)
+        ('0.4 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds is None:
+        return DASH
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def markdown(value: Any) -> str:
+    r"""Escape text for a Markdown paragraph or table cell: it shows as written and starts nothing.
+
+    Args:
+        value: Anything; it is converted with ``str``.
+
+    Returns:
+        One line.
+
+    Example:
+        >>> markdown("a|b <script> [x](y)")
+        'a\\|b \\<script\\> \\[x\\](y)'
+    """
+    return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))

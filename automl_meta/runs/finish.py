@@ -1,0 +1,105 @@
+"""After the search: the family defaults on the same folds, the refit, the held-out scores."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from automl_meta._typing import JSON, Configuration
+from automl_meta.evaluation import Evaluator, fit_pipeline, score_pipeline
+from automl_meta.pipelines import SKLEARN_FAMILIES, Budget, Family, join
+from automl_meta.runs.events import Listener, Progress
+from automl_meta.tasks.task import Task
+
+#: What a pipeline raises when it cannot be fitted on some data: a default that fails has no score.
+_FIT_ERRORS = (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError, AttributeError)
+
+
+def refit(
+    task: Task, family: Family, configuration: Configuration, *, seed: int
+) -> tuple[Any, float]:
+    """Fit a configuration on the whole training part and score it on the held-out part.
+
+    One thread, as in the search: a boosting library's threads on busy cores can be ten times slower.
+
+    Args:
+        task: The task.
+        family: The family.
+        configuration: One point of its space.
+        seed: Seed of the estimator, as in the search.
+
+    Returns:
+        The fitted pipeline and its score under the task's metric.
+    """
+    pipeline = fit_pipeline(task, task.split.train, family, configuration, Budget(seed=seed))
+    return pipeline, score_pipeline(task, task.split.test, pipeline)[task.metric]
+
+
+def default_members(family: Family) -> tuple[Family, ...]:
+    """Return the families whose defaults a report compares with: all members of ``auto``, or itself."""
+    return SKLEARN_FAMILIES if family.name == "auto" else (family,)
+
+
+def evaluate_defaults(
+    evaluator: Evaluator,
+    family: Family,
+    trials: Sequence[FrozenTrial],
+    *,
+    seed: int,
+    listener: Listener,
+) -> list[JSON]:
+    """Score the family defaults by cross-validation and on the held-out part.
+
+    A default that was also a trial of the search is not evaluated twice: the folds are the same.
+
+    Args:
+        evaluator: With the folds, seed and limits of the search.
+        family: The family that was searched.
+        trials: Trials of the search.
+        seed: Seed of the estimators.
+        listener: Hears after each default.
+
+    Returns:
+        The ``defaults`` of ``result.json``. One that failed has the score None; after Ctrl-C the rest
+        is left out.
+    """
+    members, task = default_members(family), evaluator.task
+    records: list[JSON] = []
+    started = time.monotonic()
+    for done, member in enumerate(members):
+        left = (time.monotonic() - started) / done * (len(members) - done) if done else None
+        listener(Progress("defaults", done, len(members), None, left, member.name))
+        configuration = member.default(task.problem)
+        own = join(member.name, configuration) if family.name == "auto" else dict(configuration)
+        try:
+            score = _known_score(own, trials)
+            if score is None:
+                score = evaluator.evaluate(member, configuration).score
+            test = _test_score(task, member, configuration, seed) if score is not None else None
+        except KeyboardInterrupt:
+            break
+        records.append({"family": member.name, "score": score, "test_score": test})
+    return records
+
+
+def best_default(records: Sequence[JSON]) -> JSON | None:
+    """Return the default that is best by cross-validation: choosing by test score would flatter it."""
+    scored = [r for r in records if r["score"] is not None and r["test_score"] is not None]
+    return max(scored, key=lambda r: float(r["score"]), default=None)
+
+
+def _known_score(configuration: Configuration, trials: Sequence[FrozenTrial]) -> float | None:
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE and trial.params == configuration:
+            return trial.value
+    return None
+
+
+def _test_score(
+    task: Task, family: Family, configuration: Configuration, seed: int
+) -> float | None:
+    try:
+        return refit(task, family, configuration, seed=seed)[1]
+    except _FIT_ERRORS:
+        return None

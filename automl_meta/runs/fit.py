@@ -1,0 +1,232 @@
+"""One run from a task to a folder: search, refit, defaults, ``result.json``."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automl_meta import __version__
+from automl_meta._typing import JSON, Configuration
+from automl_meta.evaluation import Evaluator, Folds, Limits
+from automl_meta.pipelines import Family, get_family
+from automl_meta.runs.events import Listener, Progress, ignore
+from automl_meta.runs.finish import best_default, evaluate_defaults, refit
+from automl_meta.runs.folder import JOURNAL, MODEL, RESULT, exclusive, prepare_folder, write_json
+from automl_meta.runs.importance import importances
+from automl_meta.runs.interrupt import GracefulInterrupt
+from automl_meta.runs.loop import SearchLoop, StoppedBy
+from automl_meta.runs.model import save_model
+from automl_meta.runs.result import (
+    SCHEMA,
+    machine_record,
+    search_record,
+    task_record,
+    trial_record,
+    versions_record,
+)
+from automl_meta.runs.searcher import Searcher, SearchRequest, make_searcher
+from automl_meta.runs.settings import FitSettings
+from automl_meta.runs.study import (
+    FINISHED,
+    check_same_task,
+    finished,
+    n_trials,
+    open_storage,
+    open_study,
+    stored_identity,
+    sweep_stale,
+)
+from automl_meta.search.warm_start import warm_start
+from automl_meta.spaces import SearchSpace
+from automl_meta.tasks.fingerprint import fingerprint
+from automl_meta.tasks.task import Task
+
+#: Multiplier that keeps the samplers of a resumed run apart: the same seed again would draw the
+#: configurations that the first part has already drawn.
+_RESUME_STRIDE = 1_000_003
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is asked to do.
+
+    Attributes:
+        task: The task.
+        settings: The settings.
+        folder: Where everything is written.
+        resume: Continue the run in ``folder``.
+        command: The exact command, for the report.
+        space: A search space that replaces the family's own, or None.
+        starting_points: Configurations to be tried first.
+    """
+
+    task: Task
+    settings: FitSettings
+    folder: Path
+    resume: bool = False
+    command: str = ""
+    space: SearchSpace | None = None
+    starting_points: tuple[Configuration, ...] = ()
+
+
+def run_fit(request: RunRequest, listener: Listener = ignore) -> JSON:
+    """Run a search and write ``model.skops``, ``result.json`` and ``study.log``.
+
+    Args:
+        request: What to do.
+        listener: Hears about progress.
+
+    Returns:
+        The ``result.json`` document. Its ``search.best_trial`` is None when no trial was completed;
+        then there is no model.
+
+    Raises:
+        InvalidParameterError: If the folder, the family or the settings do not fit.
+        StoreError: If the folder cannot be written or is in use.
+        MissingExtraError: If the family needs a package that is not installed.
+    """
+    family = get_family(request.settings.family)
+    folds = Folds.of(request.task, request.settings.folds, request.settings.seed)
+    folder = prepare_folder(request.folder, resume=request.resume)
+    with exclusive(folder):
+        return _Run(request, family, folds, listener).run()
+
+
+class _Run:
+    """The steps of one run, sharing what they all need."""
+
+    def __init__(
+        self, request: RunRequest, family: Family, folds: Folds, listener: Listener
+    ) -> None:
+        self.request, self.family, self.folds, self.listener = request, family, folds, listener
+        self.task, self.settings = request.task, request.settings
+        self.space = request.space or family.space(request.task.problem)
+        self.started = datetime.now(UTC)
+        self.clock = time.monotonic()
+
+    def run(self) -> JSON:
+        """Search, refit, compare, write."""
+        study, searcher = self._open()
+        stopped = self._search(study, searcher)
+        trials = study.get_trials(deepcopy=False, states=FINISHED)
+        result = self._result(trials, searcher, stopped)
+        if result["search"]["best_trial"] is not None:
+            self._finish(result, trials)
+        result["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        result["seconds"] = round(time.monotonic() - self.clock, 3)
+        write_json(self.request.folder / RESULT, result)
+        self.listener(Progress("done", len(trials), len(trials), result["search"]["best_score"]))
+        return result
+
+    def _identity(self) -> JSON:
+        return {
+            "task": self.task.name,
+            "metric": self.task.metric,
+            "data": fingerprint(self.task).digest,
+            "space": self.space.schema_hash,
+            "settings": self.settings.to_json(),
+        }
+
+    def _open(self) -> tuple[optuna.Study, Searcher]:
+        """Create the study, or check and reopen it."""
+        storage = open_storage(self.request.folder / JOURNAL, resume=self.request.resume)
+        identity, stored, earlier = self._identity(), None, 0
+        if self.request.resume and (stored := stored_identity(storage)):
+            self.settings.check_resumes(stored["settings"])
+            check_same_task(stored, identity)
+            earlier = n_trials(storage)
+        seed = (self.settings.seed + earlier * _RESUME_STRIDE) % 2**32
+        searcher = make_searcher(
+            SearchRequest(
+                self.settings.prior, self.task, self.family, self.space, seed, self.settings.trials
+            )
+        )
+        study = open_study(storage, searcher, identity)
+        sweep_stale(study)
+        if not study.user_attrs.get("warm_started"):
+            warm_start(study, self.request.starting_points, self.space, origin="user")
+            warm_start(study, searcher.warm_start[: self.settings.trials], self.space)
+            study.set_user_attr("warm_started", True)
+        return study, searcher
+
+    def _evaluator(self) -> Evaluator:
+        limits = Limits(self.settings.trial_time_limit, self.settings.memory_limit)
+        return Evaluator(self.task, self.folds, seed=self.settings.seed, limits=limits)
+
+    def _search(self, study: optuna.Study, searcher: Searcher) -> StoppedBy:
+        done = len(finished(study))
+        self.listener(Progress("search", done, self.settings.trials))
+        with GracefulInterrupt(lambda: self.listener(Progress("stopping"))) as interrupt:
+            loop = SearchLoop(
+                study=study,
+                space=self.space,
+                family=self.family,
+                origin=searcher.origin,
+                trials=self.settings.trials,
+                limits=Limits(self.settings.trial_time_limit, self.settings.memory_limit),
+                timeout=self.settings.timeout,
+                listener=self.listener,
+                interrupt=interrupt,
+            )
+            return loop.run(self._evaluator, self.settings.jobs)
+
+    def _result(
+        self, trials: Sequence[FrozenTrial], searcher: Searcher, stopped: StoppedBy
+    ) -> JSON:
+        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        return {
+            "schema": SCHEMA,
+            "automl_meta_version": __version__,
+            "command": self.request.command,
+            "started": self.started.isoformat(timespec="seconds"),
+            "finished": "",
+            "seconds": 0.0,
+            "task": task_record(self.task),
+            "settings": self.settings.to_json(),
+            "prior": searcher.prior.to_json(),
+            "search": search_record(trials, stopped),
+            "trials": [trial_record(trial, self.family) for trial in trials],
+            "defaults": [],
+            "test": None,
+            "importances": importances(
+                self.space,
+                [t.params for t in complete],
+                [float(t.value) for t in complete if t.value is not None],
+                self.settings.seed,
+            ),
+            "versions": versions_record(),
+            "machine": machine_record(),
+        }
+
+    def _finish(self, result: JSON, trials: Sequence[FrozenTrial]) -> None:
+        """Refit the best configuration, store it, score it and the defaults on the held-out part."""
+        search = result["search"]
+        self.listener(Progress("refit", 0, 1, search["best_score"]))
+        pipeline, score = refit(
+            self.task,
+            self.family,
+            search["best_configuration"],
+            seed=self.settings.seed,
+        )
+        save_model(self.request.folder / MODEL, self.task, pipeline)
+        test: dict[str, Any] = {
+            "metric": self.task.metric,
+            "score": score,
+            "n_rows": len(self.task.split.test),
+            "best_default": None,
+        }
+        result["test"] = test
+        with self._evaluator() as evaluator:
+            result["defaults"] = evaluate_defaults(
+                evaluator,
+                self.family,
+                trials,
+                seed=self.settings.seed,
+                listener=self.listener,
+            )
+        test["best_default"] = best_default(result["defaults"])

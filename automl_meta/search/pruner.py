@@ -1,0 +1,93 @@
+"""The Optuna pruner over fold scores."""
+
+import math
+
+from optuna import Study
+from optuna.pruners import BasePruner
+from optuna.trial import FrozenTrial, TrialState
+
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.search.history import sign_of
+from automl_meta.search.interface import PrunerModel
+
+#: Scores that a trial must have reported before it may be pruned.
+_FIRST_DECISION = 3
+
+
+class MetaPruner(BasePruner):
+    """Prunes a trial whose remaining folds a learned model expects to be wasted.
+
+    A trial reports one score per fold: ``trial.report(score, fold)`` with folds ``0..n_folds - 1``. It is
+    never pruned before its third score, after its last, on an undefined score, or while the study has
+    no finished trial to compare with.
+
+    Args:
+        model: The learned judgement, ``prior.pruner``.
+        n_folds: Folds of a complete trial, >= 2.
+
+    Raises:
+        InvalidParameterError: If ``n_folds`` is no int >= 2.
+
+    Example:
+        >>> import optuna
+        >>> class BelowAll:
+        ...     def should_prune(self, fold_scores, n_folds, finished):
+        ...         return max(fold_scores) < min(min(scores) for scores in finished)
+        >>> def objective(trial):
+        ...     x = trial.suggest_float("x", 0, 1)
+        ...     for fold in range(5):
+        ...         trial.report(x, fold)
+        ...         if trial.should_prune():
+        ...             raise optuna.TrialPruned
+        ...     return x
+        >>> study = optuna.create_study(direction="maximize", pruner=MetaPruner(BelowAll(), n_folds=5))
+        >>> study.enqueue_trial({"x": 0.9})
+        >>> study.enqueue_trial({"x": 0.1})
+        >>> study.optimize(objective, n_trials=2)
+        >>> [(trial.state.name, trial.last_step) for trial in study.trials]
+        [('COMPLETE', 4), ('PRUNED', 2)]
+    """
+
+    def __init__(self, model: PrunerModel, *, n_folds: int) -> None:
+        if isinstance(n_folds, bool) or not isinstance(n_folds, int) or n_folds < 2:
+            raise InvalidParameterError.of(
+                "n_folds", "MetaPruner", "an int >= 2", n_folds, "Try n_folds=5."
+            )
+        self._model = model
+        self._n_folds = n_folds
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Tell whether a trial should stop now.
+
+        Args:
+            study: The study.
+            trial: The trial, with its reported scores.
+
+        Raises:
+            InvalidParameterError: If the study has several objectives.
+        """
+        sign = sign_of(study, "MetaPruner")
+        scores = self._scores(trial, sign)
+        if not _FIRST_DECISION <= len(scores) < self._n_folds or not _all_finite(scores):
+            return False
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        finished = [self._scores(other, sign) for other in complete]
+        finished = [s for s in finished if len(s) == self._n_folds and _all_finite(s)]
+        if not finished:
+            return False
+        # The model may answer with NumPy's bool, which Optuna's storages and callers do not expect.
+        return bool(self._model.should_prune(scores, self._n_folds, finished))
+
+    def _scores(self, trial: FrozenTrial, sign: float) -> list[float]:
+        """Return a trial's fold scores up to the first fold that is missing."""
+        values = trial.intermediate_values
+        scores = []
+        for fold in range(self._n_folds):
+            if fold not in values:
+                break
+            scores.append(sign * values[fold])
+        return scores
+
+
+def _all_finite(scores: list[float]) -> bool:
+    return all(math.isfinite(score) for score in scores)

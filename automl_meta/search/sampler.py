@@ -1,0 +1,286 @@
+"""The Optuna sampler that asks a prior for whole configurations."""
+
+import threading
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from automl_meta._typing import ParamValue
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.search import history
+from automl_meta.search.attributes import (
+    ORIGIN,
+    QUEUED,
+    fixed_params,
+    read_plan,
+    set_user_attr,
+    write_plan,
+)
+from automl_meta.search.interface import SearchPrior
+from automl_meta.search.values import UNUSABLE, converted
+from automl_meta.spaces import SearchSpace
+
+#: Proposals asked for before a new one is drawn at random, where all were tried before.
+_PROPOSALS = 3
+_DRAWS = 20
+#: How strongly an origin speaks: a trial is the model's if any of its parameters is.
+_STRENGTH = {"random": 0, "tpe": 1, "model": 2, "user": 3, "warm start": 3}
+
+
+class MetaSampler(BaseSampler):
+    """Samples what a prior proposes after seeing the study's trials.
+
+    A whole configuration is planned at a trial's first suggest and handed out value by value, so spaces
+    are define-by-run and may have conditions, and the very first trials are planned jointly too. The plan is
+    written to the trial, where parallel workers see it. Nothing else is remembered: any number of
+    threads and processes may share a study, and a resumed study goes on as if it had not stopped.
+
+    Trials are read in all states: complete, pruned (a pessimistic score), failed (avoided), running and
+    waiting (kept away from). Parameters that the prior does not know are sampled by Optuna's TPE.
+
+    Args:
+        prior: What was learned across tasks.
+        space: The space of this search, if it is not the prior's: a narrowed one, for instance.
+            Parameters that the prior does not know may be part of it.
+        seed: Fixes all proposals of a study on one job; None for a different study every time.
+        n_startup_trials: Trials before TPE's model speaks, for parameters that the prior does not know.
+
+    Raises:
+        InvalidParameterError: If ``space`` shares no parameter with the prior's, or the seed is no
+            int >= 0.
+
+    Example:
+        >>> import optuna
+        >>> from optuna.distributions import FloatDistribution
+        >>> class Halves:
+        ...     space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)})
+        ...     def propose(self, observed, pending, rng):
+        ...         return {"x": 0.5 ** len(observed)}
+        >>> study = optuna.create_study(sampler=MetaSampler(Halves(), seed=0))
+        >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+        >>> [trial.params["x"] for trial in study.trials]
+        [1.0, 0.5, 0.25]
+    """
+
+    def __init__(
+        self,
+        prior: SearchPrior,
+        *,
+        space: SearchSpace | None = None,
+        seed: int | None = None,
+        n_startup_trials: int = 10,
+    ) -> None:
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+            raise InvalidParameterError.of(
+                "seed", "MetaSampler", "None or an int >= 0", seed, "Try seed=0."
+            )
+        self._prior = prior
+        self._space = prior.space if space is None else space
+        self._known = _known_to_both(prior.space, self._space)
+        self._n_startup_trials = n_startup_trials
+        self._entropy = seed if seed is not None else _fresh_entropy()
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without the lock, which cannot be pickled."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state with a lock of its own."""
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+    def reseed_rng(self) -> None:
+        """Draw a new seed, as Optuna asks of every sampler when a study runs in several threads."""
+        with self._lock:
+            self._entropy = _fresh_entropy()
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Mark a trial that a user enqueued.
+
+        Args:
+            study: The study.
+            trial: The trial that starts.
+        """
+        fixed = fixed_params(trial)
+        if fixed and ORIGIN not in trial.user_attrs:
+            set_user_attr(study, trial, QUEUED, fixed)
+            set_user_attr(study, trial, ORIGIN, "user")
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return the parameters that TPE samples jointly: those that the prior does not know.
+
+        The known ones are planned jointly at the first suggest instead: a relative space would be empty
+        until a trial is complete, and could not tolerate a distribution that changes.
+
+        Args:
+            study: The study.
+            trial: The trial.
+
+        Raises:
+            InvalidParameterError: If the study has several objectives.
+        """
+        history.sign_of(study, "MetaSampler")
+        space = self._tpe(trial, "").infer_relative_search_space(study, trial)
+        return {name: d for name, d in space.items() if name not in self._known}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample parameters jointly: known ones by the prior, the others by TPE.
+
+        Args:
+            study: The study.
+            trial: The trial.
+            search_space: The parameters.
+
+        Returns:
+            One value per parameter.
+
+        Raises:
+            InvalidParameterError: If the study has several objectives.
+        """
+        history.sign_of(study, "MetaSampler")
+        unknown = {n: d for n, d in search_space.items() if n not in self._known}
+        values = self._tpe(trial, "").sample_relative(study, trial, unknown) if unknown else {}
+        if values:
+            self._mark(study, trial, "tpe")
+        for name, distribution in search_space.items():
+            if name not in values:
+                values[name] = self.sample_independent(study, trial, name, distribution)
+        return {name: values[name] for name in search_space}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the planned value of a parameter, or TPE's where there is no usable plan.
+
+        Args:
+            study: The study.
+            trial: The trial.
+            param_name: Name of the parameter.
+            param_distribution: Its distribution in this trial.
+
+        Raises:
+            InvalidParameterError: If the study has several objectives.
+        """
+        sign = history.sign_of(study, "MetaSampler")
+        if param_name in self._known:
+            plan = self._plan(study, trial, sign)
+            if param_name in plan:
+                value = converted(
+                    plan[param_name], self._space.distributions[param_name], param_distribution
+                )
+                if value is not UNUSABLE:
+                    return value
+        return self._fall_back(study, trial, param_name, param_distribution)
+
+    def _fall_back(
+        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+    ) -> Any:
+        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        started = len(study.get_trials(deepcopy=False, states=states)) >= self._n_startup_trials
+        self._mark(study, trial, "tpe" if started else "random")
+        return self._tpe(trial, name).sample_independent(study, trial, name, distribution)
+
+    def _plan(self, study: Study, trial: FrozenTrial, sign: float) -> dict[str, ParamValue]:
+        """Return the trial's whole configuration, making it at the first call."""
+        written = read_plan(trial)
+        if written is not None:
+            return written
+        # One plan at a time: the next thread must see this one among the pending configurations.
+        with self._lock:
+            rng = self._rng(trial, "plan")
+            plan, origin = self._propose(study, trial, sign, rng)
+            write_plan(study, trial, plan)
+            if _planned_earlier(study, trial, plan):  # the earlier one is among the pending now
+                plan, origin = self._propose(study, trial, sign, rng)
+                write_plan(study, trial, plan)
+            self._mark(study, trial, origin)
+        return plan
+
+    def _propose(
+        self, study: Study, trial: FrozenTrial, sign: float, rng: np.random.Generator
+    ) -> tuple[dict[str, ParamValue], str]:
+        """Return a configuration that was not tried before, and whether the model made it."""
+        trials = study.get_trials(deepcopy=False)
+        space = self._prior.space
+        observed = history.observations(trials, space, sign)
+        waiting = history.pending(trials, space, trial.number)
+        given = {**fixed_params(trial), **trial.params}
+        tried = [self._complete(known, given) for known in self._tried_before(trials, trial.number)]
+        plan: dict[str, ParamValue] = {}
+        for _ in range(_PROPOSALS):
+            proposal = dict(self._prior.propose(observed, waiting, rng))
+            plan = self._complete(proposal, given)
+            if plan not in tried:
+                return plan, "model"
+            waiting = [*waiting, proposal]
+        for drawn in self._space.sample(rng, _DRAWS):
+            candidate = self._complete(drawn, given)
+            if candidate not in tried:
+                return candidate, "random"
+        return plan, "model"  # everything was tried: a small discrete space
+
+    def _tried_before(self, trials: list[FrozenTrial], but: int) -> list[dict[str, ParamValue]]:
+        finished = [t.params for t in trials if t.state.is_finished() and t.params]
+        return [*finished, *history.pending(trials, self._space, but)]
+
+    def _complete(
+        self, proposal: Mapping[str, ParamValue], given: Mapping[str, ParamValue]
+    ) -> dict[str, ParamValue]:
+        """Return the known part of a valid configuration that keeps what the trial already has."""
+        valid = self._space.clip({**proposal, **given})
+        return {name: value for name, value in valid.items() if name in self._known}
+
+    def _mark(self, study: Study, trial: FrozenTrial, origin: str) -> None:
+        before = trial.user_attrs.get(ORIGIN)
+        if before is None or _STRENGTH.get(before, 3) < _STRENGTH[origin]:
+            set_user_attr(study, trial, ORIGIN, origin)
+
+    def _rng(self, trial: FrozenTrial, purpose: str) -> np.random.Generator:
+        """Return a generator that depends on seed, trial and purpose alone.
+
+        A state that runs along with the sampler would start over when a study is resumed, and would be
+        shared by workers with the same seed.
+        """
+        return np.random.default_rng([self._entropy, trial.number, zlib.crc32(purpose.encode())])
+
+    def _tpe(self, trial: FrozenTrial, name: str) -> TPESampler:
+        seed = int(self._rng(trial, f"tpe {name}").integers(2**32))
+        return TPESampler(seed=seed, n_startup_trials=self._n_startup_trials)
+
+
+def _known_to_both(learned: SearchSpace, searched: SearchSpace) -> frozenset[str]:
+    known = frozenset(learned.distributions) & frozenset(searched.distributions)
+    if not known:
+        raise InvalidParameterError.of(
+            "space",
+            "MetaSampler",
+            f"a space that shares parameters with the prior's ({', '.join(learned.distributions)})",
+            list(searched.distributions),
+            "Use the prior's names, or a sampler without a prior.",
+        )
+    return known
+
+
+def _planned_earlier(study: Study, trial: FrozenTrial, plan: Mapping[str, ParamValue]) -> bool:
+    """Tell whether another process wrote the same plan for an earlier trial at the same moment."""
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return any(other.number < trial.number and read_plan(other) == plan for other in running)
+
+
+def _fresh_entropy() -> int:
+    return int(np.random.default_rng().integers(2**63))

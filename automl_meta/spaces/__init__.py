@@ -1,0 +1,6 @@
+"""Search spaces: named Optuna distributions with conditions, and their encoding as vectors."""
+
+from automl_meta.spaces.encoding import Encoder
+from automl_meta.spaces.space import Condition, SearchSpace
+
+__all__ = ["Condition", "Encoder", "SearchSpace"]

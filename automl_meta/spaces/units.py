@@ -1,0 +1,137 @@
+"""One distribution and the unit interval: every value has a coordinate, every coordinate a value.
+
+Whole numbers and stepped floats own a slice of the interval each and sit at its middle, so that a
+uniform coordinate draws them uniformly and the round trip is exact. Categories own equal slices too.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from automl_meta._typing import ParamValue
+
+
+def n_levels(distribution: BaseDistribution) -> int | None:
+    """Return how many values a discrete distribution has, None for a continuous one."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    if distribution.step is None:
+        return None
+    return round((distribution.high - distribution.low) / distribution.step) + 1
+
+
+def index_of(distribution: CategoricalDistribution, value: object) -> int | None:
+    """Return the position of a category, telling True from 1, or None."""
+    for index, choice in enumerate(distribution.choices):
+        if type(choice) is type(value) and choice == value:
+            return index
+    return None
+
+
+def contains(distribution: BaseDistribution, value: object) -> bool:
+    """Tell whether a value belongs to a distribution, by type and range."""
+    if isinstance(distribution, CategoricalDistribution):
+        return index_of(distribution, value) is not None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    if not math.isfinite(value) or not distribution.low <= value <= distribution.high:
+        return False
+    if distribution.step is None:
+        return True
+    steps = (float(value) - distribution.low) / distribution.step
+    return abs(steps - round(steps)) < 1e-8
+
+
+def builtin(distribution: BaseDistribution, value: Any) -> ParamValue:
+    """Return a value of the distribution as a built-in Python scalar."""
+    if isinstance(distribution, FloatDistribution):
+        return float(value)
+    if isinstance(distribution, IntDistribution):
+        return int(value)
+    return value  # type: ignore[no-any-return]
+
+
+def to_unit(distribution: BaseDistribution, value: Any) -> float:
+    """Map a value of the distribution into [0, 1].
+
+    Args:
+        distribution: Any Optuna distribution.
+        value: A value that it contains.
+
+    Example:
+        >>> to_unit(FloatDistribution(1e-2, 1.0, log=True), 0.1)
+        0.5
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        index = index_of(distribution, value)
+        assert index is not None
+        return (index + 0.5) / len(distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = _bounds(distribution)
+    if distribution.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return 0.5 if high == low else min(1.0, max(0.0, (value - low) / (high - low)))
+
+
+def from_unit(distribution: BaseDistribution, unit: float) -> ParamValue:
+    """Map a coordinate of [0, 1] to the value that owns it.
+
+    Args:
+        distribution: Any Optuna distribution.
+        unit: Coordinate; values outside [0, 1] are clipped.
+
+    Example:
+        >>> from_unit(IntDistribution(1, 4), 0.3)
+        2
+    """
+    unit = min(1.0, max(0.0, unit))
+    if isinstance(distribution, CategoricalDistribution):
+        n = len(distribution.choices)
+        return distribution.choices[min(n - 1, int(unit * n))]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = _bounds(distribution)
+    if distribution.log:
+        value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
+    else:
+        value = low + unit * (high - low)
+    return _snap(distribution, value)
+
+
+def nearest(distribution: BaseDistribution, value: object) -> ParamValue:
+    """Return the allowed value nearest to any value; the middle (or first category) if it is none."""
+    if isinstance(distribution, CategoricalDistribution):
+        index = index_of(distribution, value)
+        return distribution.choices[0 if index is None else index]
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.integer | np.floating)
+        or math.isnan(value)
+    ):
+        return from_unit(distribution, 0.5)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return _snap(distribution, float(value))
+
+
+def _bounds(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
+    """Return the range whose equal slices belong to the values: half a step wider when stepped."""
+    if distribution.step is None:
+        return distribution.low, distribution.high
+    half = distribution.step / 2
+    return distribution.low - half, distribution.high + half
+
+
+def _snap(distribution: FloatDistribution | IntDistribution, value: float) -> ParamValue:
+    value = min(max(value, distribution.low), distribution.high)
+    if distribution.step is None:
+        return float(value)
+    steps = round((value - distribution.low) / distribution.step)
+    return builtin(distribution, distribution.low + steps * distribution.step)

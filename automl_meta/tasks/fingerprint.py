@@ -1,0 +1,149 @@
+"""Recognising a data set by its content: exact copies, relabelled ones, near copies.
+
+The leave-out rule rests on this: a meta-learner must not judge a task with knowledge of a copy of it,
+whatever the copy is called. Statistics are invariant to row and column order and to the names of
+categories, so that a label-encoded table matches its original.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from automl_meta._typing import JSON, FloatArray, IntArray
+from automl_meta.tasks.task import Task
+
+#: A column with at most this many values is compared by their frequencies, any other by its shape.
+FEW_VALUES = 30
+_QUANTILES = (0.05, 0.25, 0.75, 0.95)
+_LENGTH = 5
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is remembered of a data set to recognise it.
+
+    Attributes:
+        n_rows: Number of rows.
+        n_classes: Number of classes, 0 for regression.
+        target: Signature of the target, 5 numbers.
+        columns: One signature a column: (few values?, share missing, 5 numbers), sorted.
+    """
+
+    n_rows: int
+    n_classes: int
+    target: tuple[float, ...]
+    columns: tuple[tuple[float, ...], ...]
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that identify the content."""
+        return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()[:16]
+
+    def to_json(self) -> JSON:
+        """Return a JSON-ready form; ``from_json`` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: JSON) -> "Fingerprint":
+        """Rebuild a fingerprint from ``to_json``."""
+        return cls(
+            int(document["n_rows"]),
+            int(document["n_classes"]),
+            tuple(document["target"]),
+            tuple(tuple(column) for column in document["columns"]),
+        )
+
+
+def fingerprint(task: Task) -> Fingerprint:
+    """Return the fingerprint of a task's whole table (training and test rows).
+
+    Args:
+        task: The task.
+
+    Returns:
+        Rounded statistics: equal for equal content.
+    """
+    target = _signature(pd.Series(np.asarray(task.target)))[2:]
+    columns = sorted(_signature(task.features[name]) for name in task.columns)
+    return Fingerprint(len(task.target), len(task.classes), tuple(target), tuple(columns))
+
+
+def near_duplicates(a: Fingerprint, b: Fingerprint) -> bool:
+    """Tell whether two data sets are copies, near copies or other views of the same examples.
+
+    They are when the number of rows and the target's distribution agree (another encoding or another
+    set of features of the same examples), or when the rows are close in number and six in ten columns
+    agree (the same features with another target, or some rows removed).
+
+    Args:
+        a: One fingerprint.
+        b: The other.
+    """
+    ratio = min(a.n_rows, b.n_rows) / max(a.n_rows, b.n_rows)
+    same_target = a.n_classes == b.n_classes and _close(
+        np.array([a.target]), np.array([b.target]), 0.01
+    )
+    if ratio > 0.98 and bool(np.all(same_target)):
+        return True
+    return ratio > 0.8 and _shared_columns(a, b) >= 0.6
+
+
+def group_duplicates(fingerprints: Sequence[Fingerprint]) -> IntArray:
+    """Return a group number for each data set, shape [n]; near duplicates share one, transitively.
+
+    Args:
+        fingerprints: Data sets in any order.
+    """
+    n = len(fingerprints)
+    links = np.zeros((n, n), dtype=bool)
+    for i in range(n):
+        for j in range(i):
+            links[i, j] = near_duplicates(fingerprints[i], fingerprints[j])
+    _, labels = connected_components(csr_array(links), directed=False)
+    return np.asarray(labels, dtype=np.int64)
+
+
+def _signature(values: "pd.Series[Any]") -> tuple[float, ...]:
+    """Return (few values?, share missing, 5 numbers) of a column."""
+    missing = float(values.isna().mean())
+    shares = values.value_counts(normalize=True).to_numpy(dtype=np.float64)
+    if len(shares) <= FEW_VALUES or not pd.api.types.is_numeric_dtype(values):
+        top = np.zeros(_LENGTH)
+        top[: min(_LENGTH, len(shares))] = shares[:_LENGTH]
+        return (1.0, *_rounded(missing, top))
+    numbers = values.dropna().to_numpy(dtype=np.float64)
+    middle, spread = np.median(numbers), np.std(numbers)
+    shape = (np.quantile(numbers, _QUANTILES) - middle) / (spread or 1.0)
+    return (0.0, *_rounded(missing, np.append(shape, len(shares) / len(values))))
+
+
+def _rounded(missing: float, numbers: FloatArray) -> tuple[float, ...]:
+    return (round(missing, 3), *(round(float(x), 3) + 0.0 for x in numbers))
+
+
+def _close(a: FloatArray, b: FloatArray, tolerance: float) -> np.ndarray:
+    return np.asarray(np.abs(a - b).max(axis=-1) <= tolerance)
+
+
+def _shared_columns(a: Fingerprint, b: Fingerprint) -> float:
+    """Return the share of columns with a partner in the other table, of the larger table's columns."""
+    left, right = np.array(a.columns), np.array(b.columns)
+    if len(left) > len(right):
+        left, right = right, left
+    if len(left) < 0.6 * len(right):
+        return 0.0
+    free = np.ones(len(right), dtype=bool)
+    matched = 0
+    for column in left:
+        partners = np.flatnonzero(free & _close(right, column[None], 0.02))
+        if partners.size:
+            free[partners[0]] = False
+            matched += 1
+    return matched / len(right)

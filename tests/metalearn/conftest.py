@@ -1,0 +1,45 @@
+"""A small family of tasks in float64, with a loss that is neither linear nor quadratic in the weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+N_TASKS = 3
+
+
+@dataclass(frozen=True)
+class Family:
+    params: dict[str, torch.Tensor]
+    support: Callable
+    query: Callable
+    one: Callable  # (which, task) -> the same loss for a batch of that task alone
+
+
+def _network_loss(x: torch.Tensor, y: torch.Tensor) -> Callable:
+    def loss(params: dict[str, torch.Tensor]) -> torch.Tensor:
+        hidden = torch.tanh(x @ params["first"] + params["bias"].unsqueeze(1))
+        return ((hidden @ params["second"]) - y).square().mean(dim=(1, 2))
+
+    return loss
+
+
+@pytest.fixture
+def family() -> Family:
+    generator = torch.Generator().manual_seed(3)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    data = {
+        "support": (draw(N_TASKS, 6, 2), draw(N_TASKS, 6, 1)),
+        "query": (draw(N_TASKS, 5, 2), draw(N_TASKS, 5, 1)),
+    }
+    params = {"first": draw(2, 4), "bias": draw(4), "second": draw(4, 1)}
+    return Family(
+        params=params,
+        support=_network_loss(*data["support"]),
+        query=_network_loss(*data["query"]),
+        one=lambda which, task: _network_loss(*(part[task : task + 1] for part in data[which])),
+    )
