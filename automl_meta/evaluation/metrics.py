@@ -77,7 +77,8 @@ class Predictions:
     @property
     def _labels(self) -> Any:
         if self._predicted is None:
-            self._predicted = self._model.predict(self._features)
+            # CatBoost returns a column for several classes.
+            self._predicted = np.ravel(self._model.predict(self._features))
         return self._predicted
 
     @property
@@ -117,7 +118,7 @@ class Predictions:
             c for c in range(self._n_classes) if 0 < np.sum(self._target == c) < len(self._target)
         ]
         areas = [roc_auc_score(self._target == c, self._proba[:, c]) for c in present]
-        return float(np.mean(areas))
+        return float(np.mean(areas)) if areas else math.nan
 
     def _neg_root_mean_squared_error(self) -> float:
         return -float(root_mean_squared_error(self._target, self._labels))

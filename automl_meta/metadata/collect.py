@@ -107,6 +107,7 @@ def collect(
                 if on_progress:
                     on_progress(finished, len(units), futures[future].name)
         except BaseException:
+            workers.stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         finally:
@@ -186,6 +187,8 @@ def _run_unit(unit: _Unit, settings: CollectSettings, folder: Path, workers: "_W
     rows = []
     for family, candidate in unit.candidates:
         evaluation = evaluator.evaluate(family, candidate.configuration)
+        if workers.stopped.is_set():  # killed with its worker: not a failure of the configuration
+            return
         evaluation = replace(evaluation, task=unit.task.title)
         schema = family.space(unit.task.problem).schema_hash
         rows.append(
@@ -200,6 +203,7 @@ class _WorkerPool:
     """One worker process for every thread that asks."""
 
     def __init__(self, memory: int) -> None:
+        self.stopped = threading.Event()
         self._memory = memory
         self._local = threading.local()
         self._lock = threading.Lock()

@@ -3,7 +3,8 @@
 Nothing here knows of Optuna, OpenML or images, and nothing is patched: parameters go in, parameters come out.
 """
 
-from automl_meta.metalearn.algorithms import FOMAML, MAML, MetaSGD, Reptile
+from automl_meta.metalearn.algorithms import MAML, MetaSGD
+from automl_meta.metalearn.first_order import FOMAML, Reptile
 from automl_meta.metalearn.params import (
     MetaParams,
     Params,

@@ -145,3 +145,46 @@ def module_params(module: nn.Module) -> Params:
         ['bias', 'weight']
     """
     return {name: leaf.detach().clone() for name, leaf in module.named_parameters()}
+
+
+def copies(params: Mapping[str, Tensor]) -> Params:
+    """Return detached copies of parameters.
+
+    Args:
+        params: Leaves of any shape.
+
+    Example:
+        >>> import torch
+        >>> copies({"w": torch.ones(1, requires_grad=True)})
+        {'w': tensor([1.])}
+    """
+    return {name: leaf.detach().clone() for name, leaf in params.items()}
+
+
+def only_weights(meta: Mapping[str, Tensor]) -> Params:
+    """Return the weights of meta-parameters that hold no learned rates.
+
+    Args:
+        meta: Flat meta-parameters.
+
+    Returns:
+        Initial weights.
+
+    Raises:
+        InvalidParameterError: If there are learned rates, which the caller would silently ignore.
+
+    Example:
+        >>> import torch
+        >>> only_weights({"weights.w": torch.tensor(1.0)})
+        {'w': tensor(1.)}
+    """
+    weights, rates = split_meta(meta)
+    if rates:
+        raise InvalidParameterError.of(
+            "meta",
+            "adapt",
+            "free of learned rates for an algorithm with a fixed one",
+            sorted(meta),
+            "Use MetaSGD, or make it with this algorithm's init.",
+        )
+    return weights

@@ -176,7 +176,9 @@ def _incumbents(table: pd.DataFrame) -> pd.DataFrame:
         )
     shown = table.assign(score=table["score"].astype(float).fillna(-np.inf))
     wide = shown.pivot_table(index=key, columns="trial", values="score", aggfunc="max")
-    complete = len(set(wide.groupby(level="task").size())) == 1
+    complete = len(wide) == np.prod(
+        [len(level) for level in wide.index.remove_unused_levels().levels]
+    )
     if bool(wide.isna().to_numpy().any()) or not complete:
         raise InvalidParameterError.of(
             "table",

@@ -45,7 +45,7 @@ def _lower_limit(scores: Sequence[float], best: float) -> float:
     quarter = ordered[len(ordered) // 4]
     reach = max(2.5 * (best - quarter), 1e-3 * max(abs(best), 1e-9))
     low = max(ordered[0], best - reach)
-    return low - 0.06 * (best - low)
+    return low - max(0.06 * (best - low), 1e-3 * abs(best), 1e-6)
 
 
 def _scatter(axes: Any, trials: Sequence[Mapping[str, Any]], floor: float, *, narrow: bool) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+#: What could start Markdown inside a line; an underscore within a word cannot.
+_MARKDOWN = re.compile(r"([\\`*\[\]|~#>]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -95,7 +96,8 @@ def markdown(value: Any) -> str:
         One line.
 
     Example:
-        >>> markdown("a|b <script> [x](y)")
-        'a\\|b \\<script\\> \\[x\\](y)'
+        >>> print(markdown("roc_auc|<script> *x*"))
+        roc_auc\|&lt;script\> \*x\*
     """
-    return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))
+    text = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKDOWN.sub(r"\\\1", text)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,11 +113,20 @@ class _Run:
     def run(self) -> JSON:
         """Search, refit, compare, write."""
         study, searcher = self._open()
-        stopped = self._search(study, searcher)
-        trials = study.get_trials(deepcopy=False, states=FINISHED)
-        result = self._result(trials, searcher, stopped)
-        if result["search"]["best_trial"] is not None:
-            self._finish(result, trials)
+        limits = Limits(self.settings.trial_time_limit, self.settings.memory_limit)
+        with ExitStack() as stack:
+            evaluators = [
+                stack.enter_context(
+                    Evaluator(self.task, self.folds, seed=self.settings.seed, limits=limits)
+                )
+                for _ in range(min(self.settings.jobs, self.settings.trials))
+            ]
+            stopped = self._search(study, searcher, evaluators)
+            trials = study.get_trials(deepcopy=False, states=FINISHED)
+            result = self._result(trials, searcher, stopped)
+            if result["search"]["best_trial"] is not None:
+                evaluators[0].limits = limits  # the last trial's may have been cut by the timeout
+                self._finish(result, trials, evaluators[0])
         result["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         result["seconds"] = round(time.monotonic() - self.clock, 3)
         write_json(self.request.folder / RESULT, result)
@@ -154,11 +164,9 @@ class _Run:
             study.set_user_attr("warm_started", True)
         return study, searcher
 
-    def _evaluator(self) -> Evaluator:
-        limits = Limits(self.settings.trial_time_limit, self.settings.memory_limit)
-        return Evaluator(self.task, self.folds, seed=self.settings.seed, limits=limits)
-
-    def _search(self, study: optuna.Study, searcher: Searcher) -> StoppedBy:
+    def _search(
+        self, study: optuna.Study, searcher: Searcher, evaluators: Sequence[Evaluator]
+    ) -> StoppedBy:
         done = len(finished(study))
         self.listener(Progress("search", done, self.settings.trials))
         with GracefulInterrupt(lambda: self.listener(Progress("stopping"))) as interrupt:
@@ -173,7 +181,7 @@ class _Run:
                 listener=self.listener,
                 interrupt=interrupt,
             )
-            return loop.run(self._evaluator, self.settings.jobs)
+            return loop.run(evaluators)
 
     def _result(
         self, trials: Sequence[FrozenTrial], searcher: Searcher, stopped: StoppedBy
@@ -203,7 +211,7 @@ class _Run:
             "machine": machine_record(),
         }
 
-    def _finish(self, result: JSON, trials: Sequence[FrozenTrial]) -> None:
+    def _finish(self, result: JSON, trials: Sequence[FrozenTrial], evaluator: Evaluator) -> None:
         """Refit the best configuration, store it, score it and the defaults on the held-out part."""
         search = result["search"]
         self.listener(Progress("refit", 0, 1, search["best_score"]))
@@ -221,12 +229,7 @@ class _Run:
             "best_default": None,
         }
         result["test"] = test
-        with self._evaluator() as evaluator:
-            result["defaults"] = evaluate_defaults(
-                evaluator,
-                self.family,
-                trials,
-                seed=self.settings.seed,
-                listener=self.listener,
-            )
+        result["defaults"] = evaluate_defaults(
+            evaluator, self.family, trials, seed=self.settings.seed, listener=self.listener
+        )
         test["best_default"] = best_default(result["defaults"])

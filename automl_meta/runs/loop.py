@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Literal
@@ -58,12 +58,11 @@ class SearchLoop:
     _done: int = 0
     _aborted: bool = False
 
-    def run(self, make_evaluator: Callable[[], Evaluator], jobs: int) -> StoppedBy:
+    def run(self, evaluators: Sequence[Evaluator]) -> StoppedBy:
         """Run the loop.
 
         Args:
-            make_evaluator: Called once for every job: evaluators must not be shared by threads.
-            jobs: Trials at the same time, >= 1.
+            evaluators: One for each trial at the same time, at least one; they stay open.
 
         Returns:
             What ended it.
@@ -72,7 +71,6 @@ class SearchLoop:
         self._spent_before = float(self.study.user_attrs.get("search_seconds", 0.0))
         if self.timeout is not None:
             self.timeout = max(0.0, self.timeout - self._spent_before)
-        evaluators = [make_evaluator() for _ in range(min(jobs, self.trials))]
         try:
             if len(evaluators) == 1:
                 self._work(evaluators[0])
@@ -80,14 +78,11 @@ class SearchLoop:
                 self._work_in_threads(evaluators)
         except KeyboardInterrupt:
             self._aborted = True
-        finally:
-            for evaluator in evaluators:
-                evaluator.close()
         if self.interrupt.requested or self._aborted:
             return "interrupt"
         return "trials" if len(finished(self.study)) >= self.trials else "timeout"
 
-    def _work_in_threads(self, evaluators: list[Evaluator]) -> None:
+    def _work_in_threads(self, evaluators: Sequence[Evaluator]) -> None:
         with ThreadPoolExecutor(len(evaluators)) as pool:
             futures = [pool.submit(self._work, evaluator) for evaluator in evaluators]
             try:

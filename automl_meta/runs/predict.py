@@ -1,13 +1,16 @@
 """New rows in, predictions out: what may differ from the training table, and what may not."""
 
-from pathlib import Path
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.runs.model import FittedModel, load_model
+from automl_meta.runs.model import FittedModel
+from automl_meta.tasks.columns import label_text
+from automl_meta.tasks.dates import expand_dates
 
 
 def predict_table(model: FittedModel, table: pd.DataFrame, *, proba: bool = False) -> pd.DataFrame:
@@ -28,16 +31,18 @@ def predict_table(model: FittedModel, table: pd.DataFrame, *, proba: bool = Fals
         InvalidParameterError: If the table is empty, lacks a column, has text where numbers were
             learned from, or probabilities are asked of a regression model.
     """
-    features = conform(model, table)
-    if not proba:
-        return pd.DataFrame({model.target_name: model.predict(features)}, index=table.index)
-    if not model.classes:
+    if proba and not model.classes:
         raise InvalidParameterError.of(
             "proba", "predict", "False for a regression model", proba, "Leave --proba out."
         )
-    return pd.DataFrame(
-        model.predict_proba(features), columns=list(model.classes), index=table.index
-    )
+    features = conform(model, table)
+    with warnings.catch_warnings(), threadpool_limits(1):
+        # Unseen categories are expected here and handled by every pipeline.
+        warnings.filterwarnings("ignore", message="Found unknown categories", category=UserWarning)
+        if not proba:
+            return pd.DataFrame({model.target_name: model.predict(features)}, index=table.index)
+        values = model.predict_proba(features)
+    return pd.DataFrame(values, columns=list(model.classes), index=table.index)
 
 
 def conform(model: FittedModel, table: pd.DataFrame) -> pd.DataFrame:
@@ -57,6 +62,7 @@ def conform(model: FittedModel, table: pd.DataFrame) -> pd.DataFrame:
         raise InvalidParameterError.of(
             "input", "predict", "a table with at least one row", "no rows", "Check the file."
         )
+    table = expand_dates(table, model.columns)
     missing = [name for name in model.columns if name not in table.columns]
     if missing:
         shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
@@ -77,6 +83,8 @@ def conform(model: FittedModel, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _numbers(column: "pd.Series[Any]", name: str) -> "pd.Series[float]":
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        column = column.dt.total_seconds()
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     text = column[numbers.isna() & column.notna()]
     if len(text) and not text.astype(str).str.strip().isin(["?", ""]).all():
@@ -92,19 +100,8 @@ def _numbers(column: "pd.Series[Any]", name: str) -> "pd.Series[float]":
 
 
 def _text(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    known = column.notna()
-    result = pd.Series(np.nan, index=column.index, dtype=object)
-    result[known] = column[known].map(_label)
-    return result
-
-
-def _label(value: Any) -> str:
-    """Write a category as training did: a whole number has no decimals, whatever its column's type."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def predict_folder(folder: Path, table: pd.DataFrame, *, proba: bool = False) -> pd.DataFrame:
-    """Load the model of a run and predict a table; see ``predict_table``."""
-    return predict_table(load_model(folder), table, proba=proba)
+    values = [
+        label_text(value) or np.nan if here else np.nan
+        for value, here in zip(column, column.notna(), strict=True)
+    ]
+    return pd.Series(values, index=column.index, dtype=object)

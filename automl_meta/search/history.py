@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta._typing import ParamValue
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.prior import Observation
 from automl_meta.search.attributes import INTERRUPTED, fixed_params, read_plan
-from automl_meta.search.interface import Observation
 from automl_meta.spaces import SearchSpace
 
 

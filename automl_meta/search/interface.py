@@ -1,30 +1,16 @@
 """What a search asks of a prior; ``automl_meta.prior.Prior`` is one, and anything of this shape will do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from automl_meta._typing import Configuration
+from automl_meta.prior import Observation
 from automl_meta.spaces import SearchSpace
 
 
-@dataclass(frozen=True)
-class Observation:
-    """One finished evaluation of the running search.
-
-    Attributes:
-        configuration: What was evaluated.
-        score: Its score, greater is better; None where it failed.
-    """
-
-    configuration: Configuration
-    score: float | None
-
-
-class PrunerModel(Protocol):
+class PruningModel(Protocol):
     """Judges whether the remaining folds of a configuration are worth their time."""
 
     def should_prune(
@@ -49,7 +35,7 @@ class SearchPrior(Protocol):
         ...
 
     @property
-    def pruner(self) -> PrunerModel:
+    def pruner(self) -> PruningModel:
         """The learned pruner."""
         ...
 
@@ -71,17 +57,5 @@ class SearchPrior(Protocol):
             observed: Finished evaluations, oldest first; possibly none.
             pending: Configurations being evaluated now: a proposal should keep away from them.
             rng: The only source of randomness.
-        """
-        ...
-
-
-class StoredPrior(SearchPrior, Protocol):
-    """A prior that can be written to a folder."""
-
-    def save(self, folder: Path) -> object:
-        """Write the prior.
-
-        Args:
-            folder: Made if it does not exist.
         """
         ...

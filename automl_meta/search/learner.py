@@ -6,7 +6,7 @@ from pathlib import Path
 from optuna import Study
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.search.interface import StoredPrior
+from automl_meta.prior import Learner, Prior, load_learner, save_learner
 from automl_meta.search.pruner import MetaPruner
 from automl_meta.search.sampler import MetaSampler
 from automl_meta.search.warm_start import warm_start
@@ -19,7 +19,11 @@ class MetaLearner:
     One meta-learner may serve any number of studies: it is never changed by them.
 
     Args:
-        prior: The learned prior.
+        learner: What is stored: priors for all tasks and for every left-out fold.
+        model: Which of them serves: ``"all"``, or ``"fold-K"``, which never saw the tasks of fold K.
+
+    Raises:
+        InvalidParameterError: If there is no such model.
 
     Example:
         A search with everything that was learned::
@@ -34,35 +38,35 @@ class MetaLearner:
             study.optimize(objective, n_trials=30)
     """
 
-    def __init__(self, prior: StoredPrior) -> None:
-        self._prior = prior
+    def __init__(self, learner: Learner, *, model: str = "all") -> None:
+        self._learner = learner
+        self._prior = learner.prior(model)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "MetaLearner":
+    def load(cls, folder: str | Path, *, model: str = "all") -> "MetaLearner":
         """Load a meta-learner that ``save`` or ``automl-meta train`` wrote.
 
         Args:
-            folder: Its folder.
+            folder: The folder of one search space's learner.
+            model: Which of its models serves.
 
         Raises:
             StoreError: If it is missing, damaged or of another schema.
+            InvalidParameterError: If there is no such model.
         """
-        # PyTorch is needed from here on, and not before.
-        from automl_meta.prior import Prior
-
-        return cls(Prior.load(Path(folder)))
+        return cls(load_learner(Path(folder)), model=model)
 
     def save(self, folder: str | Path) -> None:
-        """Write the meta-learner as safetensors and JSON.
+        """Write the whole meta-learner, all its models, as safetensors and JSON.
 
         Args:
             folder: Made if it does not exist.
         """
-        self._prior.save(Path(folder))
+        save_learner(self._learner, Path(folder))
 
     @property
-    def prior(self) -> StoredPrior:
-        """The prior itself."""
+    def prior(self) -> Prior:
+        """The prior that serves."""
         return self._prior
 
     @property

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.search.history import sign_of
-from automl_meta.search.interface import PrunerModel
+from automl_meta.search.interface import PruningModel
 
 #: Scores that a trial must have reported before it may be pruned.
 _FIRST_DECISION = 3
@@ -48,7 +48,7 @@ class MetaPruner(BasePruner):
         [('COMPLETE', 4), ('PRUNED', 2)]
     """
 
-    def __init__(self, model: PrunerModel, *, n_folds: int) -> None:
+    def __init__(self, model: PruningModel, *, n_folds: int) -> None:
         if isinstance(n_folds, bool) or not isinstance(n_folds, int) or n_folds < 2:
             raise InvalidParameterError.of(
                 "n_folds", "MetaPruner", "an int >= 2", n_folds, "Try n_folds=5."

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from automl_meta._typing import JSON, FloatArray, IntArray
+from automl_meta._typing import JSON, BoolArray, FloatArray, IntArray
 from automl_meta.tasks.task import Task
 
 #: A column with at most this many values is compared by their frequencies, any other by its shape.
@@ -128,8 +128,10 @@ def _rounded(missing: float, numbers: FloatArray) -> tuple[float, ...]:
     return (round(missing, 3), *(round(float(x), 3) + 0.0 for x in numbers))
 
 
-def _close(a: FloatArray, b: FloatArray, tolerance: float) -> np.ndarray:
-    return np.asarray(np.abs(a - b).max(axis=-1) <= tolerance)
+def _close(a: FloatArray, b: FloatArray, absolute: float, relative: float = 0.0) -> BoolArray:
+    """Compare rows entry by entry."""
+    allowed = absolute + relative * np.abs(b)
+    return np.asarray(np.all(np.abs(a - b) <= allowed, axis=-1), dtype=np.bool_)
 
 
 def _shared_columns(a: Fingerprint, b: Fingerprint) -> float:
@@ -142,7 +144,7 @@ def _shared_columns(a: Fingerprint, b: Fingerprint) -> float:
     free = np.ones(len(right), dtype=bool)
     matched = 0
     for column in left:
-        partners = np.flatnonzero(free & _close(right, column[None], 0.02))
+        partners = np.flatnonzero(free & _close(right, column[None], 0.02, 0.03))
         if partners.size:
             free[partners[0]] = False
             matched += 1

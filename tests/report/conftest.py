@@ -95,8 +95,35 @@ RESULT: dict[str, Any] = {
     "machine": {"cpu": "Example CPU 9000", "cores": 2, "memory_gib": 23.5},
 }
 
-_SCORES = [0.781, 0.7902, 0.752, 0.7951, 0.7712, 0.7988, None, 0.742, 0.7979, 0.8021, 0.77, 0.7999, 0.3, 0.761, 0.8003]
-_ORIGINS = ["warm start"] * 5 + ["model", "model", "random", "model", "model", "tpe", "model", "user", "model", "model"]
+_SCORES = [
+    0.781,
+    0.7902,
+    0.752,
+    0.7951,
+    0.7712,
+    0.7988,
+    None,
+    0.742,
+    0.7979,
+    0.8021,
+    0.77,
+    0.7999,
+    0.3,
+    0.761,
+    0.8003,
+]
+_ORIGINS = ["warm start"] * 5 + [
+    "model",
+    "model",
+    "random",
+    "model",
+    "model",
+    "tpe",
+    "model",
+    "user",
+    "model",
+    "model",
+]
 _STATES = {6: "failed", 7: "pruned", 10: "pruned", 13: "pruned"}
 
 

@@ -1,16 +1,24 @@
 """A small but real prior: nearest neighbours over the evaluations of past tasks."""
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from automl_meta.search import Observation
+from automl_meta.metadata.store import TaskRecord
+from automl_meta.metalearn import MetaSGD
+from automl_meta.prior import Learner, Portfolio
+from automl_meta.prior.dataset import TaskTable
+from automl_meta.prior.meta_training import train_surrogate
+from automl_meta.prior.pruning import learn_pruner
+from automl_meta.prior.scores import normal_scores
+from automl_meta.prior.storage import TrainedTask
+from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.spaces import Condition, Encoder, SearchSpace
+from automl_meta.tasks.fingerprint import Fingerprint
+from automl_meta.training import TrainingSettings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -40,13 +48,11 @@ def score(configuration: dict, shift: float = 0.0) -> float:
 
 
 class MedianOfFolds:
-    """Prunes what is below the median of the finished means by more than their spread."""
+    """Prunes what is below the median of the finished means by more than a tenth."""
 
     def should_prune(self, fold_scores, n_folds, finished):
         means = [np.mean(scores) for scores in finished]
-        return np.mean(fold_scores) < np.median(means) - np.ptp(
-            finished
-        )  # NumPy's bool, on purpose
+        return np.mean(fold_scores) < np.median(means) - 0.1  # NumPy's bool, on purpose
 
 
 class NearestNeighbourPrior:
@@ -57,7 +63,7 @@ class NearestNeighbourPrior:
     def __init__(self, space: SearchSpace, past: list[tuple[dict, float]]) -> None:
         self.space = space
         self.past = past
-        self.calls: list[tuple[list[Observation], list[dict]]] = []
+        self.calls: list[tuple[list, list[dict]]] = []
 
     @classmethod
     def trained(cls, space: SearchSpace, judge, n: int = 150) -> "NearestNeighbourPrior":
@@ -76,7 +82,9 @@ class NearestNeighbourPrior:
         for configuration in pending:
             self.space.validate(configuration)
         encoder = Encoder(self.space)
-        candidates = [*self.space.sample(rng, 60), *self.warm_start(3)]
+        seen = [*(item.configuration for item in observed), *pending]
+        candidates = [*self.space.sample(rng, 25), *self.warm_start(3)]
+        candidates = [c for c in candidates if c not in seen] or candidates
         points = encoder.encode(candidates)
         value = self._nearest_mean(encoder, points)
         floor = min((o.score for o in observed if o.score is not None), default=0.0) - 1.0
@@ -94,11 +102,6 @@ class NearestNeighbourPrior:
         scores = np.array([result for _, result in self.past])
         distance = np.square(points[:, None] - known[None]).sum(axis=-1)
         return scores[np.argsort(distance, axis=1)[:, :5]].mean(axis=1)
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        document = {"space": self.space.to_json(), "past": self.past}
-        (folder / "prior.json").write_text(json.dumps(document))
 
 
 @pytest.fixture
@@ -120,3 +123,47 @@ def prior(space) -> NearestNeighbourPrior:
 def make_prior():
     """``make_prior(space, judge)`` for spaces other than the toy one."""
     return NearestNeighbourPrior.trained
+
+
+@pytest.fixture(scope="session")
+def learner() -> Learner:
+    """A learner trained on twelve toy tasks, as small as one can be that has learned something."""
+    rng = np.random.default_rng(0)
+    configurations = SPACE.sample(rng, 60)
+    encodings = Encoder(SPACE).encode(configurations)
+    shifts = np.linspace(-1.0, 1.0, 12)
+    tables = [_toy_table(shift, configurations, encodings, rng) for shift in shifts]
+    raw = np.array([table.raw for table in tables])
+    best, worst = raw.max(axis=1, keepdims=True), raw.min(axis=1, keepdims=True)
+    algorithm = MetaSGD(initial_rate=0.01)
+    shape = SurrogateShape(encodings.shape[1], hidden=16, embedding=4)
+    settings = TrainingSettings(steps=120, learning_rate=1e-2, cosine=True, clip_norm=5.0)
+    parts = {"all": tables, "fold-0": tables[3:]}
+    return Learner(
+        name=SPACE.name,
+        tasks=tuple(TrainedTask(f"toy {i}", str(i), i, i // 3) for i in range(12)),
+        metric="toy",
+        portfolio=Portfolio(
+            tuple(configurations), (best - raw) / (best - worst), shifts[:, None], ("shift",)
+        ),
+        algorithm=algorithm,
+        surrogates={
+            name: train_surrogate(part, shape, algorithm, settings, 0)
+            for name, part in parts.items()
+        },
+        pruners={name: learn_pruner(part) for name, part in parts.items()},
+        space=SPACE,
+        facts={"seed": 0},
+    )
+
+
+def _toy_table(shift, configurations, encodings, rng) -> TaskTable:
+    raw = np.array([score(configuration, shift) for configuration in configurations])
+    return TaskTable(
+        record=TaskRecord("toy", "", "binary", "roc_auc", Fingerprint(1, 2, (), ())),
+        encodings=encodings,
+        raw=raw,
+        scores=normal_scores(raw),
+        folds=raw[:, None] + 0.01 * rng.standard_normal((len(raw), 3)),
+        shared=np.arange(len(raw)),
+    )

@@ -1,4 +1,4 @@
-"""Optuna's own conformance cases, on a prior that knows their parameters and on one that does not."""
+"""Optuna's own conformance cases, on priors that know their parameters, or do not, or otherwise."""
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -22,14 +22,27 @@ SPACES = {
 }
 
 
-class Cases(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    """MultiObjectiveSamplerTestCase does not apply: several objectives are refused."""
-
-
-@pytest.mark.parametrize("knowledge", SPACES)
-class TestMetaSampler(Cases):
-    @pytest.fixture
-    def sampler(self, knowledge, make_prior):
+@pytest.fixture
+def sampler_of(make_prior):
+    def make(knowledge):
         space = SearchSpace(knowledge, 1, SPACES[knowledge])
         prior = make_prior(space, lambda c: float(sum(c.values())), 12)
         return lambda: MetaSampler(prior, seed=0)
+
+    return make
+
+
+# MultiObjectiveSamplerTestCase does not apply: several objectives are refused.
+@pytest.mark.parametrize("knowledge", ["known", "unknown"])
+class TestMetaSampler(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+    @pytest.fixture
+    def sampler(self, knowledge, sampler_of):
+        return sampler_of(knowledge)
+
+
+class TestMetaSamplerOfOtherKinds(RelativeSamplerTestCase):
+    """The prior knows the names, but as categories."""
+
+    @pytest.fixture
+    def sampler(self, sampler_of):
+        return sampler_of("categories")

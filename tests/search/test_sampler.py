@@ -139,6 +139,7 @@ def _worker(path, prior, space, judge):
         study.tell(trial, judge(space.suggest(trial)))
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_processes_share_a_study(prior, space, judge, tmp_path):
     path = str(tmp_path / "study.log")
     storage = JournalStorage(JournalFileBackend(path))
@@ -292,7 +293,10 @@ def test_enqueued_trials_keep_their_values_and_origin(prior, space, judge):
     }
     by_hand = study.trials[1]
     assert (by_hand.params["kernel"], by_hand.params["cost"]) == ("poly", 7.0)
-    assert space.validate(by_hand.params) == by_hand.params  # the rest was planned around it
+    assert space.validate(by_hand.params) == by_hand.params
+    assert (
+        by_hand.system_attrs["automl_meta:plan"] == by_hand.params
+    )  # planned around what is given
     assert by_hand.user_attrs["queued"] == {"kernel": "poly", "cost": 7.0}
 
 
@@ -343,6 +347,16 @@ def test_a_small_discrete_space_is_exhausted_before_anything_repeats(make_prior)
     study.optimize(lambda trial: float(space.suggest(trial)["n"]), n_trials=8)
     assert len({str(sorted(p.items())) for p in params_of(study)[:6]}) == 6
     assert len(study.trials) == 8
+
+
+def test_a_prior_that_repeats_itself_is_not_followed(prior, space, judge):
+    stuck = {"kernel": "rbf", "cost": 1.0, "gamma": 0.5, "shrinking": True}
+    prior.propose = lambda *_: stuck
+    study = make_study(prior)
+    study.optimize(lambda trial: judge(space.suggest(trial)), n_trials=4)
+    assert params_of(study)[0] == stuck
+    assert len({str(sorted(p.items())) for p in params_of(study)}) == 4
+    assert origins_of(study) == ["model", "random", "random", "random"]
 
 
 def test_partial_fixed_sampler_around_it(prior, space, judge):
