@@ -1,6 +1,6 @@
 """The public functions: what the command line does, from Python."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_meta._typing import JSON, Configuration
-from automl_meta.exceptions import SearchError
+from automl_meta.exceptions import InvalidParameterError, SearchError
 from automl_meta.report import run_report
 from automl_meta.runs import (
     FitSettings,
@@ -28,9 +28,10 @@ from automl_meta.tasks.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl_meta.benchmark.live import LiveSettings, Method
     from automl_meta.spaces import SearchSpace
 
-__all__ = ["FitResult", "fit", "load_result", "load_task", "predict"]
+__all__ = ["FitResult", "compare", "fit", "load_result", "load_task", "predict"]
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,10 @@ def fit(  # noqa: PLR0913 - the command's options, one to one
     settings = FitSettings(
         family, trials, timeout, folds, seed, jobs, str(prior), trial_time_limit, memory_limit
     )
+    if resume and output is None:
+        raise InvalidParameterError.of(
+            "output", "fit with resume", "the folder of the run", None, "Name it with --output."
+        )
     if not isinstance(task, Task):
         task = load_task(
             str(task),
@@ -186,9 +191,13 @@ def predict(
         InvalidParameterError: If the table does not fit the model.
         StoreError: If there is no readable model.
     """
-    loaded = load_model(Path(model))
-    rows = read_table(Path(table)) if isinstance(table, str | Path) else table
-    return predict_table(loaded, rows, proba=proba)
+    if isinstance(table, str | Path):
+        if not Path(table).is_file():
+            raise InvalidParameterError.of(
+                "input", "predict", "an existing table", str(table), "Check the path."
+            )
+        table = read_table(table)
+    return predict_table(load_model(Path(model)), table, proba=proba)
 
 
 def _result(folder: Path, document: dict[str, Any]) -> FitResult:
@@ -206,3 +215,58 @@ def _result(folder: Path, document: dict[str, Any]) -> FitResult:
         metric=document["task"]["metric"],
         document=document,
     )
+
+
+def compare(
+    suite: str | Path,
+    output: str | Path,
+    methods: "Sequence[Method]",
+    *,
+    family: str = "auto",
+    settings: "LiveSettings",
+    command: str = "",
+    on_progress: "Callable[[int, int, str], None] | None" = None,
+) -> Path:
+    """Compare search methods on the tasks of a suite and write a report.
+
+    Every run is kept in ``output``, so an interrupted comparison goes on where it stopped.
+
+    Args:
+        suite: Name of a suite in ``tasks/`` or path of a suite file.
+        output: Folder of the report.
+        methods: At least two, such as ``benchmark.live.META`` and ``TPE``; the last one is the baseline.
+        family: The family to search.
+        settings: Trials, folds, seeds and limits.
+        command: The command to quote in the report.
+        on_progress: Called after each run with (done, all, name).
+
+    Returns:
+        Path of ``report.html``; beside it ``report.md``, ``curves.svg`` and ``results.parquet``.
+
+    Raises:
+        InvalidParameterError: If there are fewer than two methods or a setting breaks its rule.
+    """
+    from automl_meta.benchmark.live import compare_live, comparison_notes
+    from automl_meta.pipelines import get_family
+    from automl_meta.report.comparison import comparison_report
+    from automl_meta.tasks.suites import load_suite, load_suite_task
+
+    if len(methods) < 2:
+        raise InvalidParameterError.of(
+            "methods", "compare", "at least two methods", [m.name for m in methods], "Add tpe."
+        )
+    folder = Path(output)
+    tasks = [load_suite_task(entry) for entry in load_suite(suite).tasks]
+    table = compare_live(tasks, methods, get_family(family), folder, settings, on_progress)
+    table.to_parquet(folder / "results.parquet", index=False)
+    marks = [n for n in (5, 10, 25, 50, 100) if n <= settings.trials] or [settings.trials]
+    page, _ = comparison_report(
+        table.drop(columns=["status", "seconds", "origin", "model"]),
+        folder,
+        title=f"Live search on {len(tasks)} tasks, family {family}",
+        baseline=methods[-1].name,
+        checkpoints=marks,
+        command=command,
+        notes=comparison_notes(table, tasks, settings),
+    )
+    return page

@@ -32,7 +32,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not probe the network.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Check versions, GPU, shipped meta-learners, OpenML cache and network."""
+    """Check what is installed and what can be reached."""
     report = {
         "versions": _versions(),
         "machine": _machine(),

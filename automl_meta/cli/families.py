@@ -22,7 +22,7 @@ def families(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the families of models, or show one family's search space."""
+    """List the families, or show one's search space."""
     from automl_meta.pipelines import families as all_families
 
     problem: Any = "regression" if regression else "classification"

@@ -108,7 +108,9 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
         bool, typer.Option("--json", help="Print result.json to stdout instead of a summary.")
     ] = False,
 ) -> None:
-    """Search for a good model of a task; write the model, the study and a report.
+    """Search for a good model of a task.
+
+    Writes DIR with model.skops, result.json, study.log, report.html and report.md.
 
     Ctrl-C stops after the running trial and still writes everything (a second one ends that trial at
     once); the exit code is then 130.

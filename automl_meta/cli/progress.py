@@ -65,3 +65,25 @@ def _left(seconds: float | None) -> str:
         return ""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} left"
+
+
+@contextmanager
+def counter(title: str) -> Iterator[Any]:
+    """Yield a function of (done, all, name): a live bar on a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, name: _line(title, done, total, name)
+        return
+    from rich.progress import Progress, TimeRemainingColumn
+
+    with Progress(
+        *Progress.get_default_columns()[:3], TimeRemainingColumn(), transient=True
+    ) as bar:
+        line = bar.add_task(title, total=None)
+        yield lambda done, total, name: bar.update(
+            line, description=f"{title} {name}", completed=done, total=total
+        )
+
+
+def _line(title: str, done: int, total: int, name: str) -> None:
+    if done == total or done % max(1, total // 50) == 0:
+        print(f"{title}: {done}/{total} {name}", file=sys.stderr, flush=True)

@@ -4,18 +4,22 @@ loky supplies the process; this module adds what it does not have: a time limit 
 process, and a memory limit inside it.
 """
 
+import os
 import resource
 import signal
-from collections.abc import Callable
-from concurrent.futures import Future
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool
 
 _MIB = 2**20
+Unit = TypeVar("Unit")
 #: Inside the worker: objects that several calls share, so that a table is sent once.
 _SHARED: dict[int, Any] = {}
 
@@ -103,14 +107,92 @@ class Worker:
         return self._executor
 
 
+class WorkerPool:
+    """One worker for every thread that asks, for work done in a pool of threads.
+
+    Args:
+        memory_limit: Of each worker; see ``Worker``.
+
+    Attributes:
+        stopped: Set by ``stop``: what a killed worker returns must not be believed.
+    """
+
+    def __init__(self, memory_limit: int | None = None) -> None:
+        self.stopped = threading.Event()
+        self._memory_limit = memory_limit
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._all: list[Worker] = []
+
+    def mine(self) -> Worker:
+        """Return the calling thread's worker."""
+        if not hasattr(self._local, "worker"):
+            self._local.worker = Worker(self._memory_limit)
+            with self._lock:
+                self._all.append(self._local.worker)
+        worker: Worker = self._local.worker
+        return worker
+
+    def stop(self) -> None:
+        """Kill all workers in the middle of their calls."""
+        self.stopped.set()
+        self.close()
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._all:
+            worker.close()
+
+
+def run_all(
+    units: Sequence[Unit],
+    run: Callable[[Unit, WorkerPool], None],
+    *,
+    jobs: int,
+    memory_limit: int | None,
+    on_done: Callable[[Unit], None],
+) -> None:
+    """Run units of work in threads, each thread with a worker process of its own.
+
+    Args:
+        units: What to do, in order.
+        run: Does one unit; it must not keep its result once ``stopped`` is set.
+        jobs: Threads, >= 1.
+        memory_limit: Of each worker in MiB.
+        on_done: Called in the calling thread after each unit. If it or a unit raises, the rest is
+            dropped and the error goes on.
+    """
+    workers = WorkerPool(memory_limit)
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            futures = {pool.submit(run, unit, workers): unit for unit in units}
+            for future in as_completed(futures):
+                future.result()
+                on_done(futures[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            workers.stop()
+            raise
+        finally:
+            workers.close()
+
+
 def _prepare(memory_limit: int | None) -> None:
     """Set the process up: Ctrl-C belongs to the parent, memory is bounded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     _warm_up()
     if memory_limit is not None:
         used = psutil.Process().memory_info().vms
         limit = used + memory_limit * _MIB
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _end_with_parent(parent: int) -> None:
+    """Leave no process behind when the parent is killed: loky itself would wait for ever."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _warm_up() -> None:

@@ -4,9 +4,7 @@ The work is cut into units (a round of a few configurations of every family on o
 by round over all tasks: whenever it stops, every task has about the same number of evaluations.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from automl_meta.evaluation import Evaluator, Limits
-from automl_meta.evaluation.worker import Worker
+from automl_meta.evaluation.worker import WorkerPool, run_all
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metadata.design import Candidate, design
 from automl_meta.metadata.store import (
@@ -95,23 +93,17 @@ def collect(
     units = list(_units(tasks, families, settings))
     waiting = [unit for unit in units if unit.name not in done]
     finished = len(units) - len(waiting)
-    workers = _WorkerPool(settings.memory)
-    with ThreadPoolExecutor(settings.jobs) as pool:
-        try:
-            futures = {
-                pool.submit(_run_unit, unit, settings, folder, workers): unit for unit in waiting
-            }
-            for future in as_completed(futures):
-                future.result()
-                finished += 1
-                if on_progress:
-                    on_progress(finished, len(units), futures[future].name)
-        except BaseException:
-            workers.stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        finally:
-            workers.close()
+
+    def run(unit: _Unit, workers: WorkerPool) -> None:
+        _run_unit(unit, settings, folder, workers)
+
+    def report(unit: _Unit) -> None:
+        nonlocal finished
+        finished += 1
+        if on_progress:
+            on_progress(finished, len(units), unit.name)
+
+    run_all(waiting, run, jobs=settings.jobs, memory_limit=settings.memory, on_done=report)
 
 
 def record_of(task: Task) -> TaskRecord:
@@ -172,7 +164,7 @@ def _short_name(names: str) -> str:
     return names if len(names) <= 40 else f"{names[:31]}-{sum(map(ord, names)):04d}"
 
 
-def _run_unit(unit: _Unit, settings: CollectSettings, folder: Path, workers: "_WorkerPool") -> None:
+def _run_unit(unit: _Unit, settings: CollectSettings, folder: Path, workers: WorkerPool) -> None:
     limits = Limits(settings.seconds_per_fold * settings.folds, settings.memory)
     evaluator = Evaluator(
         unit.task, settings.folds, seed=settings.seed, limits=limits, worker=workers.mine()
@@ -197,26 +189,3 @@ def _run_unit(unit: _Unit, settings: CollectSettings, folder: Path, workers: "_W
             )
         )
     write_part(folder, unit.name, rows)
-
-
-class _WorkerPool:
-    """One worker process for every thread that asks."""
-
-    def __init__(self, memory: int) -> None:
-        self.stopped = threading.Event()
-        self._memory = memory
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._all: list[Worker] = []
-
-    def mine(self) -> Worker:
-        if not hasattr(self._local, "worker"):
-            self._local.worker = Worker(self._memory)
-            with self._lock:
-                self._all.append(self._local.worker)
-        worker: Worker = self._local.worker
-        return worker
-
-    def close(self) -> None:
-        for worker in self._all:
-            worker.close()

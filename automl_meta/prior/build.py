@@ -1,23 +1,27 @@
 """From a meta-dataset to a learner: one surrogate for all tasks, one for each left-out fold."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from automl_meta._typing import ProblemKind
 from automl_meta.exceptions import StoreError
 from automl_meta.metadata.splits import task_folds
-from automl_meta.metadata.store import TaskRecord
+from automl_meta.metadata.store import TaskRecord, read_evaluations, read_tasks, write_tasks
 from automl_meta.metalearn import Algorithm, MetaSGD
-from automl_meta.pipelines import Family
+from automl_meta.pipelines import AUTO, Family
 from automl_meta.prior.dataset import MetaTable, meta_table
 from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.prior import Portfolio
 from automl_meta.prior.pruning import learn_pruner
-from automl_meta.prior.storage import ALL, Learner, TrainedTask
+from automl_meta.prior.storage import ALL, MANIFEST, Learner, TrainedTask, save_learner
 from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.prior.warm_start import regret_matrix
 from automl_meta.spaces import Encoder
@@ -130,3 +134,94 @@ def _facts(table: MetaTable, settings: BuildSettings) -> dict[str, object]:
         "seed": settings.seed,
         "versions": {name: version(name) for name in packages},
     }
+
+
+@dataclass(frozen=True)
+class Built:
+    """One learner of a collection was trained.
+
+    Attributes:
+        name: Such as ``"auto-classification"``.
+        done: Learners finished so far.
+        total: Learners in all.
+    """
+
+    name: str
+    done: int
+    total: int
+
+
+def build_collection(
+    meta_dataset: Path,
+    folder: Path,
+    families: Sequence[Family],
+    settings: BuildSettings,
+    *,
+    jobs: int = 1,
+    resume: bool = False,
+    on_built: Callable[[Built], None] | None = None,
+) -> list[str]:
+    """Train a learner for every family and problem kind that the meta-dataset has evaluations of.
+
+    Args:
+        meta_dataset: A folder that ``collect`` or ``compact`` wrote.
+        folder: Where the learners and ``tasks.json`` go.
+        families: The families.
+        settings: How.
+        jobs: Learners trained at once, one process and one thread each, >= 1.
+        resume: Keep learners that the folder already holds.
+        on_built: Called after each learner.
+
+    Returns:
+        Names of the learners in the folder.
+
+    Raises:
+        StoreError: If the meta-dataset has nothing for these families.
+    """
+    evaluations, records = read_evaluations(meta_dataset), read_tasks(meta_dataset)
+    wanted = [(f, p) for f in families for p in _problems(evaluations, records, f)]
+    if not wanted:
+        names = ", ".join(family.name for family in families)
+        msg = f"{meta_dataset} has no evaluations of {names}. Collect some, or name other families."
+        raise StoreError(msg)
+    write_tasks(folder, [replace(record, meta_features={}) for record in records])
+    waiting = [
+        (f, p) for f, p in wanted if not (resume and (folder / f.space(p).name / MANIFEST).exists())
+    ]
+    done = len(wanted) - len(waiting)
+    results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(_build_one)(evaluations, records, family, problem, settings, folder)
+        for family, problem in waiting
+    )
+    for name in results:
+        done += 1
+        if on_built:
+            on_built(Built(name, done, len(wanted)))
+    return [family.space(problem).name for family, problem in wanted]
+
+
+def _problems(
+    evaluations: pd.DataFrame, records: Sequence[TaskRecord], family: Family
+) -> list[ProblemKind]:
+    kinds = {record.title: record.kind for record in records}
+    rows = evaluations
+    if family.name != AUTO.name:
+        rows = evaluations[evaluations["family"] == family.name]
+    present = {kinds[title] == "regression" for title in rows["task"].unique() if title in kinds}
+    every: tuple[ProblemKind, ...] = ("classification", "regression")
+    return [p for p in every if (p == "regression") in present]
+
+
+def _build_one(
+    evaluations: pd.DataFrame,
+    records: Sequence[TaskRecord],
+    family: Family,
+    problem: ProblemKind,
+    settings: BuildSettings,
+    folder: Path,
+) -> str:
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        learner = build_learner(evaluations, records, family, problem, settings)
+    save_learner(learner, folder / learner.name)
+    return learner.name

@@ -3,6 +3,7 @@
 Notation: k tasks, m methods, s seeds, n trials. An *incumbent* is the best score so far; greater is better.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -176,9 +177,7 @@ def _incumbents(table: pd.DataFrame) -> pd.DataFrame:
         )
     shown = table.assign(score=table["score"].astype(float).fillna(-np.inf))
     wide = shown.pivot_table(index=key, columns="trial", values="score", aggfunc="max")
-    complete = len(wide) == np.prod(
-        [len(level) for level in wide.index.remove_unused_levels().levels]
-    )
+    complete = len(wide) == math.prod(len(set(table[name])) for name in key)
     if bool(wide.isna().to_numpy().any()) or not complete:
         raise InvalidParameterError.of(
             "table",

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta import __version__
 from automl_meta._typing import JSON, Configuration
 from automl_meta.evaluation import Evaluator, Folds, Limits
+from automl_meta.exceptions import AutomlMetaError
 from automl_meta.pipelines import Family, get_family
 from automl_meta.runs.events import Listener, Progress, ignore
 from automl_meta.runs.finish import best_default, evaluate_defaults, refit
@@ -144,25 +146,49 @@ class _Run:
 
     def _open(self) -> tuple[optuna.Study, Searcher]:
         """Create the study, or check and reopen it."""
-        storage = open_storage(self.request.folder / JOURNAL, resume=self.request.resume)
-        identity, stored, earlier = self._identity(), None, 0
-        if self.request.resume and (stored := stored_identity(storage)):
+        journal = self.request.folder / JOURNAL
+        if self.request.resume:
+            return self._reopen(open_storage(journal, resume=True))
+        searcher = self._searcher(0)
+        try:
+            study = open_study(open_storage(journal, resume=False), searcher, self._identity())
+            self._queue(study, searcher)
+        except AutomlMetaError:
+            journal.unlink(missing_ok=True)  # nothing was searched: the folder stays usable
+            raise
+        return study, searcher
+
+    def _reopen(self, storage: JournalStorage) -> tuple[optuna.Study, Searcher]:
+        identity, stored, earlier = self._identity(), stored_identity(storage), 0
+        if stored:
             self.settings.check_resumes(stored["settings"])
             check_same_task(stored, identity)
             earlier = n_trials(storage)
-        seed = (self.settings.seed + earlier * _RESUME_STRIDE) % 2**32
-        searcher = make_searcher(
-            SearchRequest(
-                self.settings.prior, self.task, self.family, self.space, seed, self.settings.trials
-            )
-        )
+        searcher = self._searcher(earlier)
         study = open_study(storage, searcher, identity)
         sweep_stale(study)
         if not study.user_attrs.get("warm_started"):
-            warm_start(study, self.request.starting_points, self.space, origin="user")
-            warm_start(study, searcher.warm_start[: self.settings.trials], self.space)
-            study.set_user_attr("warm_started", True)
+            self._queue(study, searcher)
         return study, searcher
+
+    def _searcher(self, earlier: int) -> Searcher:
+        seed = (self.settings.seed + earlier * _RESUME_STRIDE) % 2**32
+        return make_searcher(
+            SearchRequest(
+                prior=self.settings.prior,
+                task=self.task,
+                family=self.family,
+                space=self.space,
+                seed=seed,
+                trials=self.settings.trials,
+                folds=self.settings.folds,
+            )
+        )
+
+    def _queue(self, study: optuna.Study, searcher: Searcher) -> None:
+        warm_start(study, self.request.starting_points, self.space, origin="user")
+        warm_start(study, searcher.warm_start[: self.settings.trials], self.space)
+        study.set_user_attr("warm_started", True)
 
     def _search(
         self, study: optuna.Study, searcher: Searcher, evaluators: Sequence[Evaluator]

@@ -12,11 +12,19 @@ from optuna.trial import TrialState
 from automl_meta._typing import JSON, Configuration
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.pipelines import Family
+from automl_meta.prior import Choice, Collection
+from automl_meta.prior.storage import MANIFEST
+from automl_meta.search import MetaLearner
 from automl_meta.spaces import SearchSpace
+from automl_meta.tasks.fingerprint import fingerprint
+from automl_meta.tasks.meta_features import meta_features
+from automl_meta.tasks.metrics import default_metric
 from automl_meta.tasks.task import Task
 
 #: Trials that Optuna's TPE draws at random before its model speaks.
 _TPE_STARTUP = 10
+#: Trials of a learned search that come from the warm-start set.
+WARM_STARTS = 5
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class SearchRequest:
         space: Its search space, possibly narrowed or replaced by the user.
         seed: Seed of the sampler.
         trials: Trials in all.
+        folds: Cross-validation folds of a complete trial.
     """
 
     prior: str
@@ -65,6 +74,7 @@ class SearchRequest:
     space: SearchSpace
     seed: int
     trials: int
+    folds: int
 
 
 @dataclass(frozen=True)
@@ -108,10 +118,56 @@ def make_searcher(request: SearchRequest) -> Searcher:
             request.prior,
             "Train one with automl-meta train, or leave --prior out.",
         )
-    return plain_searcher(
-        request,
-        f"No meta-learner is shipped for family {request.family.name} on {request.task.problem} tasks: "
-        "Optuna's TPE searched from scratch.",
+    collection = _collection(request.prior)
+    learner = collection.learner(request.family.space(request.task.problem))
+    if learner is None:
+        return plain_searcher(
+            request,
+            f"There is no meta-learner for family {request.family.name} on {request.task.problem} tasks: "
+            "Optuna's TPE searched from scratch.",
+        )
+    choice = collection.choose(learner, fingerprint(request.task))
+    if choice.model is None:
+        return plain_searcher(request, f"{choice.reason} Optuna's TPE searched from scratch.")
+    return _learned_searcher(request, MetaLearner(learner, model=choice.model), choice)
+
+
+def _collection(prior: str) -> Collection:
+    """Return the collection that ships, or the one at a path (one learner's own folder will do)."""
+    if prior == "default":
+        return Collection()
+    folder = Path(prior)
+    return Collection(folder.parent if (folder / MANIFEST).is_file() else folder)
+
+
+def _learned_searcher(request: SearchRequest, learner: MetaLearner, choice: Choice) -> Searcher:
+    facts = learner.prior.facts
+    n = min(WARM_STARTS, request.trials)
+    starts = learner.prior.warm_start(n, meta_features(request.task))
+    return Searcher(
+        sampler=learner.sampler(space=request.space, seed=request.seed),
+        pruner=learner.pruner(n_folds=request.folds),
+        warm_start=tuple(request.space.clip(start) for start in starts),
+        prior=PriorUse(
+            used=True,
+            name=facts["name"],
+            model=choice.model,
+            reason=choice.reason,
+            n_tasks=facts["n_tasks"],
+            metric=facts["metric"],
+            metric_note=_metric_note(request.task, facts["metric"]),
+        ),
+        origin=lambda _study: "model",
+    )
+
+
+def _metric_note(task: Task, learned: str) -> str:
+    metric, _ = default_metric(task.kind)
+    if task.metric == metric:
+        return ""
+    return (
+        f"The meta-learner ranks configurations by {learned}; this search optimises {task.metric}, for which "
+        "that order is the nearest known one."
     )
 
 

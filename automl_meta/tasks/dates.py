@@ -117,7 +117,9 @@ def _dates_of(column: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
         return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns]")
     dates = read_dates(text.map(str, na_action="ignore"), name)
     if dates is None:
-        msg = f"The column '{name}' must hold dates as in the training table, written as YYYY-MM-DD."
+        msg = (
+            f"The column '{name}' must hold dates as in the training table, written as YYYY-MM-DD."
+        )
         raise TaskError(msg)
     return dates
 

@@ -38,7 +38,9 @@ def generated_split(
         (10, 'generated: 25 % of the rows, stratified by class, seed 0')
     """
     if len(target) < MIN_ROWS:
-        msg = f"The table has {len(target)} rows with a known target; at least {MIN_ROWS} are needed."
+        msg = (
+            f"The table has {len(target)} rows with a known target; at least {MIN_ROWS} are needed."
+        )
         raise TaskError(msg)
     test = _drawn(target, kind, share, np.random.default_rng(seed))
     how = "" if kind == "regression" else ", stratified by class"
@@ -67,6 +69,9 @@ def stratified_sample(
     if len(target) <= n_rows:
         return np.arange(len(target))
     left_out = _drawn(target, kind, 1.0 - n_rows / len(target), np.random.default_rng(seed))
+    if kind != "regression":
+        for code in np.setdiff1d(target, target[~left_out]):
+            left_out[np.flatnonzero(target == code)[0]] = False
     return np.flatnonzero(~left_out)
 
 

@@ -2,10 +2,13 @@
 
 import ctypes
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+import psutil
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
@@ -130,6 +133,25 @@ def test_a_class_missing_from_training_has_probability_zero(task_of):
         evaluation = evaluator.evaluate(KNN, {**DEFAULT, "n_neighbors": 20})
     assert evaluation.status == "ok"
     assert all(np.isfinite(v) for v in evaluation.values)
+
+
+def test_no_process_is_left_behind_when_the_parent_is_killed(tmp_path):
+    script = (
+        "import os, signal\n"
+        "from automl_meta.evaluation.worker import Worker\n"
+        "if __name__ == '__main__':\n"
+        "    print(Worker().call(eval, 'os.getpid()', {'os': os}, timeout=60), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "killed.py"
+    path.write_text(script)
+    ended = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
+    assert ended.returncode == -9, ended.stderr
+    worker = int(ended.stdout)
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(worker)
 
 
 @pytest.mark.parametrize("folds", [1, 71])

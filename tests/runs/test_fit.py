@@ -123,6 +123,19 @@ def test_resuming_with_another_table_or_space_is_refused(
         run_fit(RunRequest(task, settings, finished_run[0], resume=True, space=space))
 
 
+def test_a_run_that_could_not_begin_leaves_the_folder_usable(
+    task: Task, settings: FitSettings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    for bad in (
+        RunRequest(task, dataclasses.replace(settings, prior="nowhere"), folder),
+        RunRequest(task, settings, folder, starting_points=({"no_such_parameter": 1},)),
+    ):
+        with pytest.raises(InvalidParameterError):
+            run_fit(bad)
+        assert list(folder.iterdir()) == []
+
+
 def test_a_trial_over_its_time_fails_with_its_reason_and_the_search_goes_on(
     task: Task, settings: FitSettings, tmp_path: Path
 ) -> None:

@@ -11,7 +11,8 @@ from automl_meta.tasks.task import Task
 
 def request(task: Task, prior: str) -> SearchRequest:
     family = get_family("knn")
-    return SearchRequest(prior, task, family, family.space("classification"), seed=1, trials=5)
+    space = family.space("classification")
+    return SearchRequest(prior, task, family, space, seed=1, trials=5, folds=5)
 
 
 def test_no_prior_is_plain_tpe_and_says_so(task: Task) -> None:

@@ -42,6 +42,23 @@ def test_the_whole_search_beats_optuna_alone_on_new_tasks(learner, space, judge)
     assert {"warm start", "model"} <= origins
 
 
+def test_failures_in_two_threads_do_not_stop_the_trained_prior(learner, space, judge):
+    made = MetaLearner(learner)
+    study = optuna.create_study(direction="maximize", sampler=made.sampler(seed=0))
+    made.warm_start(study, 2)
+
+    def objective(trial):
+        configuration = space.suggest(trial)
+        if configuration["cost"] > 20:
+            raise MemoryError
+        return judge(configuration)
+
+    study.optimize(objective, n_trials=14, n_jobs=2, catch=(MemoryError,))
+    assert len(study.trials) == 14
+    assert len({str(sorted(trial.params.items())) for trial in study.trials}) == 14
+    assert study.best_value > 0.85
+
+
 def test_save_and_load_give_the_same_search(learner, space, judge, tmp_path):
     MetaLearner(learner).save(str(tmp_path / "toy"))
     loaded = MetaLearner.load(tmp_path / "toy")

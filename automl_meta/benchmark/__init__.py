@@ -1,0 +1,1 @@
+"""Comparisons of search methods: problems x methods x seeds, as frames."""

@@ -1,0 +1,239 @@
+"""Live comparisons: real tasks, real training, the same space, folds and seeds for every method.
+
+A method is what drives a study; everything else is the same for all. Results are written run by run, so
+an interrupted comparison goes on where it stopped.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import pandas as pd
+from optuna.pruners import NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+
+from automl_meta._typing import JSON
+from automl_meta.evaluation import Evaluator, Limits
+from automl_meta.evaluation.worker import WorkerPool, run_all
+from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metadata.collect import small_copy
+from automl_meta.pipelines import Family
+from automl_meta.runs.searcher import PriorUse, Searcher, SearchRequest, make_searcher
+from automl_meta.search.warm_start import warm_start
+from automl_meta.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to search.
+
+    Attributes:
+        name: As reports call it.
+        make: Request to what drives the study. A new method is one function.
+    """
+
+    name: str
+    make: Callable[[SearchRequest], Searcher]
+
+
+def cold(name: str, sampler: Callable[[int], BaseSampler]) -> Method:
+    """Return a method that knows no past: an Optuna sampler from a seed, no warm start, no pruner.
+
+    Args:
+        name: As reports call it.
+        sampler: Seed to sampler.
+    """
+
+    def make(request: SearchRequest) -> Searcher:
+        unused = PriorUse(used=False, name="none", model=None, reason="A cold method.")
+        return Searcher(sampler(request.seed), NopPruner(), (), unused, lambda _study: name)
+
+    return Method(name, make)
+
+
+#: Ours: whatever ``fit`` does with the request's prior.
+META = Method("automl-meta", make_searcher)
+#: Optuna's default since version 5, multivariate with constant liar, and the setting before it.
+TPE = cold("TPE", lambda seed: TPESampler(seed=seed))
+TPE_UNIVARIATE = cold("TPE univariate", lambda seed: TPESampler(seed=seed, multivariate=False))
+RANDOM = cold("random", lambda seed: RandomSampler(seed=seed))
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """How methods are compared.
+
+    Attributes:
+        trials: Trials of each search, >= 1.
+        folds: Cross-validation folds, >= 2.
+        seeds: One search a task, method and seed; the seed also decides the folds.
+        max_rows: Larger tasks are cut to a stratified sample.
+        prior: For methods that use one.
+        trial_seconds: Time limit of a trial.
+        memory: Memory limit of a trial in MiB.
+        jobs: Searches at once.
+    """
+
+    trials: int = 25
+    folds: int = 3
+    seeds: tuple[int, ...] = (0, 1, 2)
+    max_rows: int = 1000
+    prior: str = "default"
+    trial_seconds: float = 60.0
+    memory: int = 4096
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in {"trials": 1, "folds": 2, "max_rows": 50, "jobs": 1}.items():
+            if getattr(self, name) < least:
+                raise InvalidParameterError.of(
+                    name, "compare", f"an int >= {least}", getattr(self, name), f"Try {least}."
+                )
+
+
+@dataclass(frozen=True)
+class _Run:
+    task: Task
+    method: Method
+    seed: int
+
+    @property
+    def file_name(self) -> str:
+        text = f"{self.task.title}--{self.method.name}--{self.seed}"
+        return "".join(c if c.isalnum() or c in "-_." else "_" for c in text) + ".json"
+
+
+def compare_live(
+    tasks: Sequence[Task],
+    methods: Sequence[Method],
+    family: Family,
+    folder: Path,
+    settings: LiveSettings,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> pd.DataFrame:
+    """Run every method on every task with every seed.
+
+    Args:
+        tasks: Tasks with unique titles.
+        methods: Methods with unique names.
+        family: The family to search.
+        folder: Where finished runs are kept.
+        settings: How.
+        on_progress: Called after each run with (done, all, name).
+
+    Returns:
+        One row a trial: ``task``, ``method``, ``seed``, ``trial`` (from 0), ``score`` (cross-validation,
+        greater is better, NaN for failed or pruned), ``seconds``, ``origin``, ``model`` (of the prior).
+    """
+    runs = [_Run(t, m, s) for t in tasks for s in settings.seeds for m in methods]
+    kept = folder / "runs"
+    kept.mkdir(parents=True, exist_ok=True)
+    waiting = [run for run in runs if not (kept / run.file_name).exists()]
+    done = len(runs) - len(waiting)
+
+    def work(run: _Run, workers: WorkerPool) -> None:
+        rows = _search(run, family, settings, workers)
+        if not workers.stopped.is_set():
+            unfinished = kept / f".{run.file_name}.tmp"
+            unfinished.write_text(json.dumps(rows), encoding="utf-8")
+            unfinished.rename(kept / run.file_name)
+
+    def report(run: _Run) -> None:
+        nonlocal done
+        done += 1
+        if on_progress:
+            on_progress(done, len(runs), run.file_name.removesuffix(".json"))
+
+    run_all(waiting, work, jobs=settings.jobs, memory_limit=settings.memory, on_done=report)
+    return pd.DataFrame([row for run in runs for row in _read(kept / run.file_name)])
+
+
+def comparison_notes(
+    table: pd.DataFrame, tasks: Sequence[Task], settings: LiveSettings
+) -> list[str]:
+    """Return what a reader of the report must know.
+
+    Args:
+        table: From ``compare_live``.
+        tasks: The tasks.
+        settings: How they were compared.
+    """
+    models = table.dropna(subset=["model"]).drop_duplicates("task").set_index("task")["model"]
+    used = ", ".join(f"{task} ({model})" for task, model in models.items())
+    failed = table[table["status"] != "ok"].groupby("method").size().to_dict()
+    return [
+        (
+            f"{len(tasks)} tasks, {len(settings.seeds)} seeds, {settings.trials} trials, {settings.folds} folds, "
+            f"at most {settings.max_rows} rows; every method had the same space, folds, seeds and limits "
+            f"({settings.trial_seconds:g} s a trial)."
+        ),
+        f"Prior model for each task; a fold model never saw the task or a near copy of it: {used or 'none'}.",
+        (
+            "Scores are cross-validation scores under each task's metric, the ones that the search optimises: "
+            "they say how well a method searches, not how well the model predicts new data."
+        ),
+        f"Trials without a score (failed, pruned, out of time): {failed or 'none'}.",
+    ]
+
+
+def _read(path: Path) -> list[JSON]:
+    try:
+        rows: list[JSON] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = (
+            f"Cannot read the finished run {path}: {error}. Delete it and run the comparison again."
+        )
+        raise StoreError(msg) from error
+    return rows
+
+
+def _search(run: _Run, family: Family, settings: LiveSettings, workers: WorkerPool) -> list[JSON]:
+    small = small_copy(run.task, settings.max_rows, seed=run.seed)
+    space = family.space(run.task.problem)
+    # The prior is chosen for the task as a user has it; the trials run on the small copy.
+    request = SearchRequest(
+        settings.prior, run.task, family, space, run.seed, settings.trials, settings.folds
+    )
+    searcher = run.method.make(request)
+    study = optuna.create_study(
+        direction="maximize", sampler=searcher.sampler, pruner=searcher.pruner
+    )
+    warm_start(study, searcher.warm_start, space)
+    limits = Limits(settings.trial_seconds, settings.memory)
+    evaluator = Evaluator(
+        small, settings.folds, seed=run.seed, limits=limits, worker=workers.mine()
+    )
+    rows = []
+    for number in range(settings.trials):
+        trial = study.ask()
+        evaluation = evaluator.evaluate(family, space.suggest(trial), _reporter(trial))
+        if evaluation.score is not None:
+            study.tell(trial, evaluation.score)
+        else:
+            pruned = evaluation.status == "pruned"
+            state = optuna.trial.TrialState.PRUNED if pruned else optuna.trial.TrialState.FAIL
+            study.tell(trial, state=state)
+        rows.append(
+            {
+                "task": run.task.title,
+                "method": run.method.name,
+                "seed": run.seed,
+                "trial": number,
+                "score": evaluation.score,
+                "status": evaluation.status,
+                "seconds": round(sum(evaluation.seconds), 4),
+                "origin": trial.user_attrs.get("origin", ""),
+                "model": searcher.prior.model,
+            }
+        )
+    return rows
+
+
+def _reporter(trial: optuna.Trial) -> Callable[[int, float], bool]:
+    def report(fold: int, score: float) -> bool:
+        trial.report(score, fold)
+        return bool(trial.should_prune())
+
+    return report

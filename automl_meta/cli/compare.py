@@ -1,0 +1,80 @@
+"""``automl-meta compare``: our search beside cold ones on live tasks."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automl_meta.cli.progress import counter
+from automl_meta.cli.values import whole
+from automl_meta.exceptions import InvalidParameterError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("compare")(compare)
+
+
+def compare(  # noqa: PLR0917 - typer turns the parameters into options
+    suite: Annotated[
+        str,
+        typer.Option(metavar="S", help="A suite in tasks/, or the path of a suite's TOML file."),
+    ] = "live",
+    family: Annotated[str, typer.Option(metavar="NAME", help="The family to search.")] = "auto",
+    methods: Annotated[
+        str, typer.Option(metavar="A,B", help="Any of automl-meta, tpe, tpe-univariate, random.")
+    ] = "automl-meta,tpe",
+    trials: Annotated[str, typer.Option(metavar="N", help="Trials of each search.")] = "25",
+    folds: Annotated[str, typer.Option(metavar="K", help="Cross-validation folds.")] = "3",
+    seeds: Annotated[
+        str, typer.Option(metavar="N", help="Searches a task and method, with seeds 0 to N-1.")
+    ] = "3",
+    max_rows: Annotated[
+        str, typer.Option(metavar="N", help="Larger tasks are cut to a stratified sample.")
+    ] = "1000",
+    prior: Annotated[
+        str, typer.Option(metavar="P", help="default, or the path of trained meta-learners.")
+    ] = "default",
+    jobs: Annotated[str, typer.Option(metavar="N", help="Searches at once.")] = "1",
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the report goes; an interrupted one goes on.")
+    ] = Path("comparison"),
+) -> None:
+    """Compare search methods on live tasks.
+
+    All methods get the same spaces, folds, seeds and limits. An interrupted comparison goes on where it
+    stopped.
+    """
+    from automl_meta.api import compare as compare_methods
+    from automl_meta.benchmark.live import META, RANDOM, TPE, TPE_UNIVARIATE, LiveSettings
+    from automl_meta.cli.screen import quiet_libraries
+
+    quiet_libraries()
+    known = {"automl-meta": META, "tpe": TPE, "tpe-univariate": TPE_UNIVARIATE, "random": RANDOM}
+    names = [name.strip() for name in methods.split(",")]
+    for name in names:
+        if name not in known:
+            raise InvalidParameterError.of(
+                "methods", "compare", f"among {', '.join(known)}", name, "Separate them by commas."
+            )
+    settings = LiveSettings(
+        trials=whole(trials, "trials", low=1, where="compare"),
+        folds=whole(folds, "folds", low=2, where="compare"),
+        seeds=tuple(range(whole(seeds, "seeds", low=1, where="compare"))),
+        max_rows=whole(max_rows, "max_rows", low=50, where="compare"),
+        prior=prior,
+        jobs=whole(jobs, "jobs", low=1, where="compare"),
+    )
+    with counter("comparing") as progress:
+        page = compare_methods(
+            suite,
+            output,
+            [known[name] for name in names],
+            family=family,
+            settings=settings,
+            command=shlex.join(["automl-meta", *sys.argv[1:]]),
+            on_progress=progress,
+        )
+    print(f"The report is in {page}")
