@@ -85,16 +85,17 @@ def _learners() -> dict[str, str]:
 
 
 def _openml(*, offline: bool) -> dict[str, str]:
-    from pathlib import Path
+    from automl_meta.tasks.openml_client import source
 
-    import openml
-
-    server = str(openml.config.server)
-    cache = openml.config.get_cache_directory()
-    tasks = Path(cache) / "tasks"
+    where = source()
+    tasks = where.folder / "tasks"
     cached = sum(1 for p in tasks.iterdir() if p.is_dir()) if tasks.is_dir() else 0
-    network = "not probed (--offline)" if offline else _probe(server)
-    return {"server": server, "network": network, "cache": f"{cache}, {cached} tasks"}
+    network = "not probed (--offline)" if offline else _probe(where.server)
+    return {
+        "server": where.server,
+        "network": network,
+        "cache": f"{where.folder}, {cached} tasks",
+    }
 
 
 def _probe(url: str) -> str:

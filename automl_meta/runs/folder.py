@@ -29,7 +29,8 @@ def default_folder(task: str, now: datetime) -> Path:
         >>> default_folder("openml:31", datetime(2026, 3, 2, 10, 15, 7)).as_posix()
         'runs/openml-31-20260302-101507'
     """
-    stem = Path(task).stem if "/" in task or "\\" in task else task
+    name = Path(task).name
+    stem = name.split(".")[0] if Path(name).suffix else name
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "task"
     return Path("runs") / f"{safe[:60]}-{now:%Y%m%d-%H%M%S}"
 

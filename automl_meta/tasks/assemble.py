@@ -10,7 +10,7 @@ import pandas as pd
 
 from automl_meta._typing import FloatArray, IntArray, TaskKind
 from automl_meta.exceptions import InvalidParameterError, TaskError
-from automl_meta.tasks.columns import label_text, type_columns
+from automl_meta.tasks.columns import label_text, refuse_duplicates, type_columns
 from automl_meta.tasks.metrics import check_metric, default_metric, metric_problem, openml_metric
 from automl_meta.tasks.splits import generated_split, official_split, stratified_sample
 from automl_meta.tasks.task import Split, Task
@@ -89,6 +89,10 @@ def assemble(raw: RawTask) -> Task:
     features = raw.table.drop(columns=[raw.target, *raw.ignore]).iloc[kept]
     columns = type_columns(features)
     notes.extend(columns.notes)
+    if not columns.kinds:
+        why = f" {columns.notes[0]}" if columns.notes else ""
+        msg = f"{raw.name} has no usable feature column besides the target.{why} Add features or check --ignore."
+        raise TaskError(msg)
     if len(sample) < len(target):
         notes.append(f"{len(sample)} of {len(target)} rows were drawn, seed {raw.seed}.")
     kept, target = kept[sample], target[sample]
@@ -146,11 +150,8 @@ def _take_target(raw: RawTask) -> "pd.Series[Any]":
             raw.target,
             "Leave the target out of --ignore.",
         )
-    found = raw.table[raw.target]
-    if isinstance(found, pd.DataFrame):
-        msg = f"The table has more than one column named '{raw.target}'. Rename them so that each name is unique."
-        raise TaskError(msg)
-    return found
+    refuse_duplicates(map(str, raw.table.columns))
+    return raw.table[raw.target]
 
 
 def _known_rows(column: "pd.Series[Any]", raw: RawTask, notes: list[str]) -> IntArray:
@@ -203,7 +204,7 @@ def _read_target(column: "pd.Series[Any]", raw: RawTask, notes: list[str]) -> _T
             raw.kind,
             f"Leave it out or use {kind!r}.",
         )
-    return kind, codes.to_numpy(dtype=np.int64), classes
+    return kind, np.asarray(codes, dtype=np.int64), classes
 
 
 def _as_numbers(column: "pd.Series[Any]") -> FloatArray | None:

@@ -78,7 +78,9 @@ def _wdbc() -> pd.DataFrame:
     from sklearn.datasets import load_breast_cancer
 
     copy: Any = load_breast_cancer()
-    table = pd.DataFrame(copy.data, columns=[f"V{i + 1}" for i in range(copy.data.shape[1])])
+    # OpenML's file has six decimals; six of the copy's 17,070 values have a seventh.
+    values = np.round(copy.data, 6)
+    table = pd.DataFrame(values, columns=[f"V{i + 1}" for i in range(values.shape[1])])
     # scikit-learn codes malignant as 0, OpenML as 2, benign as 1 in both.
     table["Class"] = pd.Categorical(np.where(copy.target == 1, "1", "2"), categories=["1", "2"])
     return table

@@ -134,6 +134,11 @@ def _type_column(column: "pd.Series[Any]", name: str) -> _Parts:
         raise TaskError(msg)
     if pd.api.types.is_numeric_dtype(dtype):
         return _numbers(column.astype(np.float64), name)
+    return _times_or_texts(column, name)
+
+
+def _times_or_texts(column: "pd.Series[Any]", name: str) -> _Parts:
+    dtype = column.dtype
     if pd.api.types.is_timedelta64_dtype(dtype):
         seconds = column.dt.total_seconds().astype(np.float64)
         parts, notes = _numbers(seconds, name)
@@ -177,7 +182,7 @@ def _id_note(name: str) -> str:
 
 def _drop_constant(column: "pd.Series[Any]", name: str) -> _Parts:
     known = column.dropna()
-    if known.nunique() > 1:
+    if len(known.unique()) > 1:
         return {name: column}, []
     if known.empty:
         return {}, [f"The column '{name}' was dropped: all its values are missing."]

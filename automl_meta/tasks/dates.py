@@ -78,7 +78,7 @@ def date_parts(dates: "pd.Series[Any]", name: str) -> "dict[str, pd.Series[float
         {'d.month': [2.0, 3.0], 'd.day': [29.0, 1.0], 'd.weekday': [3.0, 4.0], 'd.days': [19782.0, 19783.0]}
     """
     parts = {f"{name}.{part}": _part(dates, part) for part in PARTS}
-    return {part: values for part, values in parts.items() if values.nunique() > 1}
+    return {part: values for part, values in parts.items() if len(values.dropna().unique()) > 1}
 
 
 def expand_dates(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
@@ -130,5 +130,5 @@ def _part(dates: "pd.Series[Any]", part: str) -> "pd.Series[float]":
         start = pd.Timestamp("1970-01-01", tz=zone)
         values = (dates - start).dt.total_seconds() / 86400.0
     else:
-        values = getattr(dates.dt, part)
+        values = getattr(dates.dt, "day_of_week" if part == "weekday" else part)
     return values.astype(np.float64)

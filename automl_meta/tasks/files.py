@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ def table_task(  # noqa: PLR0913 - the options of a table, one to one
     max_rows: int | None = None,
     header: bool = True,
 ) -> Task:
-    """Load a task from a CSV, TSV, Parquet or ARFF file.
+    r"""Load a task from a CSV, TSV, Parquet or ARFF file.
 
     Args:
         path: The file, optionally gzipped.
@@ -53,7 +54,7 @@ def table_task(  # noqa: PLR0913 - the options of a table, one to one
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "pets.csv"
-        >>> _ = file.write_text("weight,pet\\n" + "4,cat\\n9,dog\\n" * 20)
+        >>> _ = file.write_text("weight,pet\n" + "4,cat\n9,dog\n" * 20)
         >>> table_task(file, "pet").classes
         ('cat', 'dog')
     """
@@ -127,7 +128,7 @@ def _with_test_rows(
     return pd.DataFrame(columns)
 
 
-def _stack(train: "pd.Series", test: "pd.Series") -> "pd.Series":  # type: ignore[type-arg]
+def _stack(train: "pd.Series[Any]", test: "pd.Series[Any]") -> "pd.Series[Any]":
     """Concatenate, keeping declared categories declared though the two files list others."""
     if isinstance(train.dtype, pd.CategoricalDtype):
         joined = pd.concat([train.astype(object), test.astype(object)], ignore_index=True)

@@ -6,18 +6,17 @@ Each call runs against a scratch copy of the cache (see ``openml_cache``), with 
 
 import logging
 import os
-import re
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlparse
 from xml.parsers.expat import ExpatError
 
+import arff
 import numpy as np
 import openml
 import openml._api_calls as api_calls
@@ -36,15 +35,24 @@ from automl_meta.tasks.openml_cache import (
     copy_entries,
     data_id_of,
     has_parquet_only,
-    server_folder,
 )
 from automl_meta.tasks.openml_http import (
     ForbiddenSession,
     NetworkForbiddenError,
-    ServerStatusError,
     TimedSession,
     TooSlowError,
     requests_with,
+)
+from automl_meta.tasks.openml_records import (
+    DamagedCacheError,
+    OpenMLTable,
+    OpenMLTaskData,
+    Source,
+    damaged,
+    line,
+    scrub,
+    unreachable,
+    unsupported,
 )
 from automl_meta.tasks.reading import read_table
 
@@ -69,68 +77,6 @@ _UNEXPECTED = (
     OSError,
 )
 _T = TypeVar("_T")
-
-
-class DamagedCacheError(TaskError):
-    """An entry of the local cache cannot be used."""
-
-
-@dataclass(frozen=True, eq=False)
-class OpenMLTable:
-    """A data set as OpenML has it.
-
-    Attributes:
-        data_id: OpenML data id.
-        title: Its name and version.
-        table: All columns, the target among them.
-        left_out: Columns that OpenML says to ignore, and the row id.
-        default_target: The data set's own target, or None.
-        from_cache: It came from the local cache.
-    """
-
-    data_id: int
-    title: str
-    table: pd.DataFrame
-    left_out: tuple[str, ...]
-    default_target: str | None
-    from_cache: bool
-
-
-@dataclass(frozen=True, eq=False)
-class OpenMLTaskData:
-    """A supervised task as OpenML has it.
-
-    Attributes:
-        data: Its data set.
-        problem: Kind of the task.
-        target: Target column.
-        measure: Evaluation measure, or an empty text.
-        fold: Row numbers of the training and test part of repeat 0, fold 0.
-    """
-
-    data: OpenMLTable
-    problem: Literal["classification", "regression"]
-    target: str
-    measure: str
-    fold: tuple[Any, Any]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where to look.
-
-    Attributes:
-        server: URL of the API.
-        root: Root folder of the cache.
-    """
-
-    server: str
-    root: Path
-
-    @property
-    def folder(self) -> Path:
-        """The server's folder in the cache."""
-        return server_folder(self.root, self.server)
 
 
 def source(server: str | None = None, cache: Path | None = None) -> Source:
@@ -180,7 +126,7 @@ def cached_task(where: Source, task_id: int) -> OpenMLTaskData | None:
     data_id = data_id_of(where.folder, task_id)
     entry = where.folder / "tasks" / str(task_id)
     if data_id is None and (entry / "task.xml").is_file():
-        raise DamagedCacheError(_damaged(entry, "task.xml names no data set"))
+        raise DamagedCacheError(damaged(entry, "task.xml names no data set"))
     if data_id is None:
         return None
     return _from_cache(where, task_id, data_id, lambda: _task(task_id, from_cache=True))
@@ -240,7 +186,7 @@ def _from_cache(
         copy = Source(where.server, Path(scratch))
         copy_entries(where.folder, copy.folder, task_id, data_id)
         if not checksum_is_right(copy.folder, data_id):
-            raise DamagedCacheError(_damaged(entry, "its checksum is wrong"))
+            raise DamagedCacheError(damaged(entry, "its checksum is wrong"))
         skip = not has_parquet_only(copy.folder, data_id)
         try:
             with _client(copy, ForbiddenSession, skip_parquet=skip):
@@ -248,13 +194,13 @@ def _from_cache(
         except NetworkForbiddenError:
             return None
         except DamagedCacheError as error:
-            raise DamagedCacheError(_damaged(entry, str(error))) from error
+            raise DamagedCacheError(damaged(entry, str(error))) from error
         except TaskError as error:
             if scratch in str(error):
-                raise DamagedCacheError(_damaged(entry, "a file cannot be read")) from error
+                raise DamagedCacheError(damaged(entry, "a file cannot be read")) from error
             raise
         except _UNEXPECTED as error:
-            raise DamagedCacheError(_damaged(entry, _line(error))) from error
+            raise DamagedCacheError(damaged(entry, line(error))) from error
 
 
 def _from_server(
@@ -274,10 +220,10 @@ def _from_server(
         except TaskError as error:
             if scratch in str(error):
                 msg = f"{where.server} sent a data file for {what} that cannot be read: {error.__cause__ or error}"
-                raise NetworkError(_scrub(msg.replace(scratch, ""))) from error
+                raise NetworkError(scrub(msg.replace(scratch, ""))) from error
             raise
         except TooSlowError as error:
-            raise NetworkError(_unreachable(where, str(error))) from error
+            raise NetworkError(unreachable(where, str(error))) from error
         except _UNEXPECTED as error:
             raise _explained(where, what, error) from error
         try:
@@ -301,9 +247,9 @@ def _task(task_id: int, *, from_cache: bool) -> OpenMLTaskData:
     }
     problem = kinds.get(task.task_type_id)
     if problem is None:
-        raise TaskError(_unsupported(task_id, str(task.task_type)))
+        raise TaskError(unsupported(task_id, str(task.task_type)))
     data = _data(int(task.dataset_id), from_cache=from_cache)
-    train, test = (np.asarray(part) for part in task.get_train_test_split_indices(fold=0))
+    train, test = _first_fold(task)
     n_rows = len(data.table)
     both = np.union1d(train, test)
     if len(both) and (both[0] < 0 or both[-1] >= n_rows):
@@ -317,8 +263,20 @@ def _task(task_id: int, *, from_cache: bool) -> OpenMLTaskData:
     )
 
 
+def _first_fold(task: Any) -> tuple[Any, Any]:
+    # The client leaves the file open when it cannot be read; holding on to its error would keep it so.
+    try:
+        train, test = task.get_train_test_split_indices(fold=0)
+    except (arff.ArffException, LookupError, ValueError) as error:
+        reason = line(error)
+    else:
+        return np.asarray(train), np.asarray(test)
+    msg = f"its split cannot be read: {reason}"
+    raise DamagedCacheError(msg)
+
+
 def _data(data_id: int, *, from_cache: bool) -> OpenMLTable:
-    options = {"download_qualities": False, "download_features_meta_data": True}
+    options: dict[str, Any] = {"download_qualities": False, "download_features_meta_data": True}
     described: Any = openml.datasets.get_dataset(data_id, download_data=False, **options)
     if str(described.format).lower() == "sparse_arff":
         msg = f"OpenML data set {data_id} is sparse, which is not supported. Convert it to a dense table."
@@ -368,13 +326,13 @@ def _client(where: Source, session: Any, *, skip_parquet: bool) -> Iterator[None
             config.set_root_cache_directory(where.root)
             config.set_retry_policy("human", ATTEMPTS)
             os.environ["OPENML_SKIP_PARQUET"] = str(skip_parquet).lower()
-            api_calls.requests = requests_with(session)
+            vars(api_calls)["requests"] = requests_with(session)
             logging.disable(logging.WARNING)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
         finally:
-            api_calls.requests = requests
+            vars(api_calls)["requests"] = requests
             logging.disable(disabled)
             # The client logs through the root logger, which gives it a handler nobody asked for.
             for handler in set(logging.getLogger().handlers) - set(handlers):
@@ -394,56 +352,38 @@ def _host(url: str) -> str:
 
 def _explained(where: Source, what: str, error: BaseException) -> TaskError | NetworkError:
     """Turn what the client raised into one clear line."""
+    if isinstance(error, NotImplementedError) or "TaskType" in str(error):
+        return TaskError(unsupported(int(what.rpartition(" ")[2]), line(error)))
+    if isinstance(error, PyOpenMLError):
+        return _refused(where, what, error)
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return NetworkError(unreachable(where, "its answer was cut off"))
+    if isinstance(error, requests.ConnectionError):
+        return NetworkError(unreachable(where, line(error)))
+    return _nonsense(where, what, error)
+
+
+def _refused(where: Source, what: str, error: PyOpenMLError) -> TaskError | NetworkError:
+    """Explain one of the client's own errors."""
     if isinstance(error, OpenMLPrivateDatasetError):
         return TaskError(
             f"OpenML {what} is private. Put your API key into the client's config file."
         )
-    if isinstance(error, OpenMLServerException) and error.code in _UNKNOWN_ID:
-        return TaskError(f"There is no OpenML {what} on {where.server}. Check its number.")
-    if isinstance(error, NotImplementedError) or "TaskType" in str(error):
-        return TaskError(_unsupported(int(what.split()[-1]), _line(error)))
-    if isinstance(error, OpenMLServerException):
-        if error.code == _DATABASE_DOWN:
-            return NetworkError(_unreachable(where, "its database is down"))
-        return TaskError(f"{where.server} refused {what}: {_line(error)}. Check its number.")
     if isinstance(error, OpenMLHashException):
         msg = f"{where.server} sent {what} with a wrong checksum: the file was changed or cut on its way. Try again later."
         return NetworkError(msg)
-    if isinstance(error, ServerStatusError | requests.ConnectionError):
-        return NetworkError(_unreachable(where, _line(error)))
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return NetworkError(_unreachable(where, "its answer was cut off"))
+    if not isinstance(error, OpenMLServerException):
+        return _nonsense(where, what, error)
+    if error.code in _UNKNOWN_ID:
+        return TaskError(f"There is no OpenML {what} on {where.server}. Check its number.")
+    if error.code == _DATABASE_DOWN:
+        return NetworkError(unreachable(where, "its database is down"))
+    return TaskError(f"{where.server} refused {what}: {line(error)}. Check its number.")
+
+
+def _nonsense(where: Source, what: str, error: BaseException) -> NetworkError:
     msg = (
         f"{where.server} answered for {what} with something that is no OpenML document "
-        f"({type(error).__name__}: {_line(error)}). Check --openml-server, or try again later."
+        f"({type(error).__name__}: {line(error)}). Check --openml-server, or try again later."
     )
     return NetworkError(msg)
-
-
-def _unreachable(where: Source, reason: str) -> str:
-    return (
-        f"The OpenML server {where.server} cannot be used: {_scrub(reason)}. "
-        "Try again later, or --offline with a cached or bundled task."
-    )
-
-
-def _unsupported(task_id: int, kind: str) -> str:
-    return (
-        f"OpenML task {task_id} is of a type that is not supported ({kind}). "
-        "Choose a supervised classification or regression task."
-    )
-
-
-def _damaged(entry: Path, reason: str) -> str:
-    return (
-        f"The OpenML cache entry {entry} is damaged: {_scrub(reason)}. "
-        "Delete it, or run once without --offline to fetch it again."
-    )
-
-
-def _line(error: BaseException) -> str:
-    return _scrub(" ".join(str(error).split()))[:160].rstrip(".")
-
-
-def _scrub(text: str) -> str:
-    return re.sub(r"api_key=[^&\s'\")]*", "api_key=...", text)

@@ -26,7 +26,7 @@ class ServerStatusError(requests.ConnectionError):
 class TimedSession(requests.Session):
     """A session whose requests end: silence, endless answers and 5xx pages become errors."""
 
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Any:
         """Send a request and read the whole answer within the limits.
 
         Args:
@@ -62,7 +62,7 @@ class TimedSession(requests.Session):
 class ForbiddenSession(requests.Session):
     """A session that never touches the network."""
 
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override] # noqa: ARG002
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         """Refuse.
 
         Args:

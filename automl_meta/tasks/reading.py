@@ -18,7 +18,7 @@ import pandas as pd
 from automl_meta.exceptions import InvalidParameterError, TaskError
 from automl_meta.tasks.columns import refuse_duplicates
 
-FORMATS = (".csv", ".tsv", ".parquet", ".arff")
+FORMATS = (".csv", ".tsv", ".parquet", ".pq", ".arff")
 _MISSING = ["?"]
 _DECIMAL_COMMA = re.compile(r"(?:^|;)-?\d+,\d+(?:;|$)", re.MULTILINE)
 _ARFF_DATE = re.compile(r"^(\s*@attribute\s+(?:'[^']*'|\"[^\"]*\"|\S+)\s+)date\b.*$", re.I | re.M)
@@ -26,7 +26,7 @@ _HEAD = 20_000
 
 
 def read_table(path: str | Path, *, header: bool = True) -> pd.DataFrame:
-    """Read a table.
+    r"""Read a table.
 
     Args:
         path: A .csv, .tsv, .parquet or .arff file, each optionally with .gz.
@@ -43,7 +43,7 @@ def read_table(path: str | Path, *, header: bool = True) -> pd.DataFrame:
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "small.csv"
-        >>> _ = file.write_text("a;b\\n1,5;x\\n2,0;?\\n")
+        >>> _ = file.write_text("a;b\n1,5;x\n2,0;?\n")
         >>> read_table(file)["a"].tolist()
         [1.5, 2.0]
     """
@@ -62,7 +62,7 @@ def read_table(path: str | Path, *, header: bool = True) -> pd.DataFrame:
     if not content.strip():
         msg = f"{path} is empty. Name a file with a header and rows."
         raise TaskError(msg)
-    if kind == ".parquet":
+    if kind in {".parquet", ".pq"}:
         table = _read_parquet(content, path)
     elif kind == ".arff":
         table = _read_arff(content, path)

@@ -12,7 +12,7 @@ from automl_meta.tasks.files import table_task
 from automl_meta.tasks.task import Task
 
 if TYPE_CHECKING:
-    from automl_meta.tasks.openml_client import OpenMLTable, OpenMLTaskData, Source
+    from automl_meta.tasks.openml_records import OpenMLTable, OpenMLTaskData, Source
 
 _REFERENCE = re.compile(r"(openml|openml-data):\s*(\d{1,9})", re.IGNORECASE)
 _T = TypeVar("_T")
@@ -165,7 +165,7 @@ def _resolve(
     copy: Bundled | None,
 ) -> tuple[_T | None, tuple[str, ...]]:
     """Try cache, server and bundled copy in this order; None means the bundled copy."""
-    from automl_meta.tasks.openml_client import DamagedCacheError
+    from automl_meta.tasks.openml_records import DamagedCacheError
 
     notes: tuple[str, ...] = ()
     try:

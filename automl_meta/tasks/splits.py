@@ -101,7 +101,7 @@ def official_split(
         return None, (
             f"{source} has {found} test rows, fewer than {MIN_TEST_ROWS}, so a split was generated."
         )
-    if len(inside[0]) < MIN_TEST_ROWS or np.intersect1d(*inside).size:
+    if len(inside[0]) < MIN_TEST_ROWS or np.intersect1d(inside[0], inside[1]).size:
         return None, f"{source} has too few or shared training rows, so a split was generated."
     return Split(inside[0], inside[1], source), None
 

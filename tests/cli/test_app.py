@@ -12,7 +12,7 @@ import automl_meta
 from automl_meta.cli.app import app, run
 
 HEAVY = ("torch", "sklearn", "pandas", "optuna", "openml", "numpy", "scipy", "matplotlib", "rich")
-COMMANDS = ("fit", "predict", "tasks", "families", "doctor")
+COMMANDS = ("fit", "predict", "tasks", "families", "doctor", "collect", "train", "compare")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["fit", "--help"], ["--version"]])
@@ -276,3 +276,70 @@ def test_doctor_offline_probes_nothing(capsys: pytest.CaptureFixture[str]) -> No
     assert report["versions"]["automl-meta"] == automl_meta.__version__
     assert run(["doctor", "--offline"]) == 0
     assert "meta-learners" in capsys.readouterr().out
+
+
+def test_tasks_lists_the_bundled_ones_and_shows_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tasks"]) == 0
+    assert "openml:9946" in capsys.readouterr().out
+    assert run(["tasks", "openml:9946", "--offline"]) == 0
+    shown = capsys.readouterr().out
+    assert "569 rows, 30 columns" in shown
+    assert "roc_auc" in shown
+    assert run(["tasks", "openml:9946", "--offline", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "wdbc"
+    assert run(["tasks", "--suite", "meta", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) >= 55
+
+
+def test_collect_writes_a_meta_dataset(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "two.toml"
+    suite.write_text(
+        'name = "two"\n'
+        f'[[task]]\ntitle = "one"\nreference = "{table}"\ntarget = "label"\n'
+        f'[[task]]\ntitle = "two"\nreference = "{table}"\ntarget = "colour"\n'
+    )
+    words = ["collect", "--suite", str(suite), "--family", "knn", "--configs", "3", "--folds", "2"]
+    assert run([*words, "--output", str(tmp_path / "data")]) == 0
+    assert "of 2 tasks" in capsys.readouterr().out
+    assert list((tmp_path / "data").rglob("*.parquet"))
+
+
+def test_compare_writes_a_report(table: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "one.toml"
+    suite.write_text(
+        f'name = "one"\n[[task]]\ntitle = "t"\nreference = "{table}"\ntarget = "label"\n'
+    )
+    words = ["compare", "--suite", str(suite), "--family", "knn", "--trials", "3", "--seeds", "1"]
+    words += ["--folds", "2", "--methods", "random,tpe", "--output", str(tmp_path / "out")]
+    assert run(words) == 0
+    assert "cannot be told apart" in (tmp_path / "out" / "report.md").read_text() or (
+        "than TPE" in (tmp_path / "out" / "report.md").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["compare", "--output", "o", "--methods", "ours"], "'methods'"),
+        (["compare", "--suite", "nowhere.toml", "--output", "o"], "nowhere.toml"),
+        (["collect", "--output", "o", "--configs", "0"], "'configs'"),
+        (["collect", "--output", "o", "--family", "forest"], "one of auto"),
+        (["train", "--evaluations", "nowhere", "--output", "o"], "nowhere"),
+        (["train", "--evaluations", "o", "--output", "o", "--family", "x"], "one of auto"),
+    ],
+)
+def test_bad_input_of_the_makers(
+    words: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(words) in {1, 2}
+    shown = capsys.readouterr()
+    assert len(shown.err.strip().splitlines()) == 1
+    assert expected in shown.err
+    assert "Traceback" not in shown.err

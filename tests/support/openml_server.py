@@ -10,6 +10,7 @@ import csv
 import gzip
 import hashlib
 import re
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -22,7 +23,14 @@ import arff
 import numpy as np
 
 #: OpenML task ids (10-fold cross-validation) of files in the shared data.
-REAL_TASKS = {31: "credit-g", 3: "kr-vs-kp", 37: "diabetes", 36: "segment", 3021: "sick", 41: "soybean"}
+REAL_TASKS = {
+    31: "credit-g",
+    3: "kr-vs-kp",
+    37: "diabetes",
+    36: "segment",
+    3021: "sick",
+    41: "soybean",
+}
 _NAMESPACE = 'xmlns:oml="http://openml.org/openml"'
 _TYPES = {
     1: "Supervised Classification",
@@ -51,8 +59,9 @@ class Served:
     default_target: str | None = None
 
     def __post_init__(self):
-        document = arff.loads(self.content) if self.format == "ARFF" else {"attributes": [], "data": []}
-        self.attributes, self.rows = document["attributes"], document["data"]
+        sparse = self.format != "ARFF"
+        document = arff.loads(self.content, return_type=arff.LOD if sparse else arff.DENSE)
+        self.attributes, self.rows = document["attributes"], [] if sparse else document["data"]
 
     @property
     def labels(self):
@@ -133,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         """Keep quiet."""
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         endpoint, number = _route(urlparse(self.path).path)
         self.state.asked.append(endpoint)
         fault = self.state.faults.get(endpoint)
@@ -167,7 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         status = 503 if fault.kind == "html503" else 200
-        self._send(status, "<html><head><title>Busy</title></head><body><p>Please wait</p></body></html>")
+        self._send(
+            status, "<html><head><title>Busy</title></head><body><p>Please wait</p></body></html>"
+        )
 
     def _send(self, status, text, *, cut=False):
         body = gzip.compress(text.encode("utf-8"), mtime=0)
@@ -240,9 +251,19 @@ def _task(served, host):
 def _data(served, host):
     checksum = hashlib.md5(served.content.encode("utf-8")).hexdigest()
     default = served.target if served.default_target is None else served.default_target
-    ignored = "".join(f"<oml:ignore_attribute>{escape(n)}</oml:ignore_attribute>" for n in served.ignore)
-    row_id = f"<oml:row_id_attribute>{escape(served.row_id)}</oml:row_id_attribute>" if served.row_id else ""
-    target = f"<oml:default_target_attribute>{escape(default)}</oml:default_target_attribute>" if default else ""
+    ignored = "".join(
+        f"<oml:ignore_attribute>{escape(n)}</oml:ignore_attribute>" for n in served.ignore
+    )
+    row_id = (
+        f"<oml:row_id_attribute>{escape(served.row_id)}</oml:row_id_attribute>"
+        if served.row_id
+        else ""
+    )
+    target = (
+        f"<oml:default_target_attribute>{escape(default)}</oml:default_target_attribute>"
+        if default
+        else ""
+    )
     return f"""<oml:data_set_description {_NAMESPACE}>
 <oml:id>{served.data_id}</oml:id><oml:name>{escape(served.name)}</oml:name><oml:version>1</oml:version>
 <oml:description>Served for tests.</oml:description><oml:format>{served.format}</oml:format>
@@ -258,7 +279,11 @@ def _features(served, host):
     parts = []
     for i, (name, kind) in enumerate(served.attributes):
         nominal = isinstance(kind, list)
-        values = "".join(f"<oml:nominal_value>{escape(v)}</oml:nominal_value>" for v in kind) if nominal else ""
+        values = (
+            "".join(f"<oml:nominal_value>{escape(v)}</oml:nominal_value>" for v in kind)
+            if nominal
+            else ""
+        )
         type_name = "nominal" if nominal else ("string" if kind.upper() == "STRING" else "numeric")
         missing = sum(row[i] is None for row in served.rows)
         parts.append(
@@ -307,7 +332,7 @@ _DOCUMENTS = {
     "data": _data,
     "features": _features,
     "qualities": _qualities,
-    "download": lambda served, host: served.content,
+    "download": lambda served, _: served.content,
     "splits": _splits,
 }
 
@@ -320,7 +345,8 @@ def main():
     server = OpenMLServer(options.port)
     for task_id in REAL_TASKS:
         server.add_real(options.data, task_id)
-    print(server.url, flush=True)
+    sys.stdout.write(f"{server.url}\n")
+    sys.stdout.flush()
     try:
         while True:
             time.sleep(3600)
