@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from automl_meta._typing import JSON, Configuration
 from automl_meta.exceptions import InvalidParameterError, SearchError
-from automl_meta.report import run_report
-from automl_meta.runs import (
-    FitSettings,
-    FittedModel,
-    Listener,
-    RunRequest,
-    default_folder,
-    load_model,
-    predict_table,
-    read_result,
-    run_fit,
-)
-from automl_meta.runs.events import ignore
+from automl_meta.runs.events import Listener, ignore
+from automl_meta.runs.folder import default_folder, read_result
+from automl_meta.runs.model import FittedModel, load_model
+from automl_meta.runs.predict import predict_table
+from automl_meta.runs.settings import FitSettings
 from automl_meta.tasks import load_task, read_table
 from automl_meta.tasks.task import Task
 
@@ -126,6 +118,9 @@ def fit(  # noqa: PLR0913 - the command's options, one to one
         StoreError: If the folder cannot be used.
         SearchError: If no trial was completed; the report in ``output`` says why.
     """
+    from automl_meta.report import run_report
+    from automl_meta.runs.fit import RunRequest, run_fit
+
     settings = FitSettings(
         family, trials, timeout, folds, seed, jobs, str(prior), trial_time_limit, memory_limit
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optuna import Study
 from optuna.pruners import BasePruner, NopPruner
@@ -12,14 +13,15 @@ from optuna.trial import TrialState
 from automl_meta._typing import JSON, Configuration
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.pipelines import Family
-from automl_meta.prior import Choice, Collection
-from automl_meta.prior.storage import MANIFEST
-from automl_meta.search import MetaLearner
 from automl_meta.spaces import SearchSpace
 from automl_meta.tasks.fingerprint import fingerprint
 from automl_meta.tasks.meta_features import meta_features
 from automl_meta.tasks.metrics import default_metric
 from automl_meta.tasks.task import Task
+
+if TYPE_CHECKING:
+    from automl_meta.prior import Choice, Collection
+    from automl_meta.search import MetaLearner
 
 #: Trials that Optuna's TPE draws at random before its model speaks.
 _TPE_STARTUP = 10
@@ -118,6 +120,9 @@ def make_searcher(request: SearchRequest) -> Searcher:
             request.prior,
             "Train one with automl-meta train, or leave --prior out.",
         )
+    # PyTorch is needed from here on, and not by predict or a search without a prior.
+    from automl_meta.search import MetaLearner
+
     collection = _collection(request.prior)
     learner = collection.learner(request.family.space(request.task.problem))
     if learner is None:
@@ -132,15 +137,18 @@ def make_searcher(request: SearchRequest) -> Searcher:
     return _learned_searcher(request, MetaLearner(learner, model=choice.model), choice)
 
 
-def _collection(prior: str) -> Collection:
+def _collection(prior: str) -> "Collection":
     """Return the collection that ships, or the one at a path (one learner's own folder will do)."""
+    from automl_meta.prior import Collection
+    from automl_meta.prior.storage import MANIFEST
+
     if prior == "default":
         return Collection()
     folder = Path(prior)
     return Collection(folder.parent if (folder / MANIFEST).is_file() else folder)
 
 
-def _learned_searcher(request: SearchRequest, learner: MetaLearner, choice: Choice) -> Searcher:
+def _learned_searcher(request: SearchRequest, learner: "MetaLearner", choice: "Choice") -> Searcher:
     facts = learner.prior.facts
     n = min(WARM_STARTS, request.trials)
     starts = learner.prior.warm_start(n, meta_features(request.task))

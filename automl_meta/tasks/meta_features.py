@@ -23,7 +23,7 @@ from automl_meta.tasks.task import Task
 #: Rows that the landmarks (small models) are fitted on at most.
 LANDMARK_ROWS = 500
 
-#: Names in the order of the vector; the meaning of each stands in docs/meta_features.md.
+#: Names in the order of the vector; the meaning of each stands in docs/meta-learner.md.
 META_FEATURES = (
     "log_rows",
     "log_columns",

@@ -98,7 +98,10 @@ def test_kill_9_then_resume_loses_nothing(words: list[str], tmp_path: Path) -> N
     assert gone[1] == [], "workers of the killed run are still there"
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["process", "terminal"])
+@pytest.mark.parametrize(
+    "group",
+    [pytest.param(False, id="process", marks=pytest.mark.slow), pytest.param(True, id="terminal")],
+)
 def test_ctrl_c_writes_everything_and_exits_130(
     group: bool, words: list[str], tmp_path: Path
 ) -> None:
@@ -117,6 +120,7 @@ def test_ctrl_c_writes_everything_and_exits_130(
     assert {t["state"] for t in trials(tmp_path)} == {"complete"}
 
 
+@pytest.mark.slow
 def test_a_second_process_may_not_resume_a_running_one(words: list[str], tmp_path: Path) -> None:
     process = start([*words, "--trials", "10000"], tmp_path)
     try:

@@ -169,8 +169,15 @@ def test_jobs_run_side_by_side_and_stop_at_the_number(
     assert [t["number"] for t in result["trials"]] == list(range(5))
 
 
-@pytest.mark.parametrize("presses", [1, 2])
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("presses", "jobs"),
+    [
+        (1, 1),
+        (2, 2),
+        pytest.param(2, 1, marks=pytest.mark.slow),
+        pytest.param(1, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_ctrl_c_ends_the_search_and_everything_is_written(
     presses: int, jobs: int, task: Task, settings: FitSettings, tmp_path: Path
 ) -> None:

@@ -1,0 +1,78 @@
+"""A live comparison: same folds for all, resumable, honest about what it did."""
+
+import json
+
+import pandas as pd
+import pytest
+from optuna.samplers import TPESampler
+
+from automl_meta.benchmark.live import (
+    RANDOM,
+    TPE,
+    LiveSettings,
+    cold,
+    compare_live,
+    comparison_notes,
+)
+from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.pipelines import get_family
+from automl_meta.tasks import load_task
+
+SETTINGS = LiveSettings(trials=3, folds=2, seeds=(0, 1), max_rows=80)
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return [load_task("openml:9946", offline=True)]
+
+
+def test_an_interrupted_comparison_goes_on_and_repeats_nothing(tasks, tmp_path):
+    told = []
+
+    def stop(done, total, name):
+        told.append(name)
+        if done == 2:
+            raise StoppedError
+
+    family = get_family("knn")
+    with pytest.raises(StoppedError):
+        compare_live(tasks, [RANDOM, TPE], family, tmp_path, SETTINGS, stop)
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").iterdir()}
+    assert 2 <= len(kept) < 4
+    table = compare_live(tasks, [RANDOM, TPE], family, tmp_path, SETTINGS)
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    assert table.groupby(["method", "seed"]).size().tolist() == [3] * 4
+    assert table["score"].between(0.5, 1.0).all()
+    again = compare_live(tasks, [RANDOM, TPE], family, tmp_path / "again", SETTINGS)
+    columns = ["task", "method", "seed", "trial", "score"]
+    pd.testing.assert_frame_equal(again[columns], table[columns])
+
+    notes = " ".join(comparison_notes(table, tasks, SETTINGS))
+    assert "1 tasks, 2 seeds, 3 trials, 2 folds, at most 80 rows" in notes
+    assert "never saw the task or a near copy of it: none" in notes
+
+
+def test_equal_methods_get_equal_scores_whatever_they_are_called(tasks, tmp_path):
+    twins = [cold(name, lambda seed: TPESampler(seed=seed)) for name in ("a", "b / c")]
+    table = compare_live(tasks, twins, get_family("knn"), tmp_path, SETTINGS)
+    a, b = (table[table["method"] == t.name]["score"].tolist() for t in twins)
+    assert a == b
+
+
+def test_a_damaged_run_is_named(tasks, tmp_path):
+    settings = LiveSettings(trials=1, folds=2, seeds=(0,), max_rows=80)
+    compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, settings)
+    path = next((tmp_path / "runs").iterdir())
+    assert json.loads(path.read_text())[0]["method"] == "random"
+    path.write_text("[{")
+    with pytest.raises(StoreError, match="Delete it"):
+        compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, settings)
+
+
+def test_settings_are_checked():
+    with pytest.raises(InvalidParameterError, match="'trials' parameter of compare"):
+        LiveSettings(trials=0)
