@@ -8,6 +8,7 @@ import numpy as np
 from automl_meta._typing import JSON, Configuration, FloatArray
 from automl_meta.metalearn import Algorithm, MetaParams
 from automl_meta.prior.acquisition import candidates, log_expected_improvement
+from automl_meta.prior.evidence import weight_of
 from automl_meta.prior.pruning import PrunerModel
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.task_only import TaskOnlyModel, fit_task_only
@@ -19,6 +20,8 @@ from automl_meta.spaces import Encoder, SearchSpace
 #: misleading past can slow a search down but not stop it.
 TASK_ONLY_EVERY = 5
 TASK_ONLY_FROM = 8
+#: From this many trials on, the other proposals weigh both models by how well they predict the trials.
+BLEND_FROM = 5
 
 
 @dataclass(frozen=True)
@@ -120,29 +123,48 @@ class Prior:
         trials = _support(observed, rng)
         units = encoder.to_units([trial.configuration for trial in trials])
         running = encoder.to_units(list(pending))
-        model = self._model(encoder.expand(units), trials, len(observed))
+        models = self._models(encoder.expand(units), trials, len(observed))
         if len(running):
-            model = model.believing(encoder.expand(running))
+            x = encoder.expand(running)
+            models = [(weight, model.believing(x)) for weight, model in models]
         rows = candidates(
             encoder,
             np.concatenate([units, running]),
-            model.scores,
+            models[0][1].scores,
             encoder.to_units(self.portfolio.configurations),
             rng,
         )
-        mean, variance = model.predict(encoder.expand(rows))
-        # With noisy scores the incumbent is the best expected one, not the luckiest one.
-        best = model.predict(model.x)[0].max() if len(model.scores) else mean.max()
-        gain = log_expected_improvement(mean, variance, float(best))
+        x = encoder.expand(rows)
+        gain = sum(weight * log_gain(model, x) for weight, model in models)
         return encoder.from_units(rows[int(np.argmax(gain))])
 
-    def _model(
+    def _models(
         self, x: FloatArray, trials: Sequence[Observation], n_trials: int
-    ) -> TransferModel | TaskOnlyModel:
+    ) -> list[tuple[float, TransferModel | TaskOnlyModel]]:
+        """Return the models that decide and their weights, which add up to 1."""
         raw = np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
+        if n_trials < BLEND_FROM:
+            return [(1.0, fit_transfer(self.meta, self.algorithm, x, raw))]
+        present = fit_task_only(x, normal_scores(raw))
         if n_trials >= TASK_ONLY_FROM and n_trials % TASK_ONLY_EVERY == 0:
-            return fit_task_only(x, normal_scores(raw))
-        return fit_transfer(self.meta, self.algorithm, x, raw)
+            return [(1.0, present)]
+        past = fit_transfer(self.meta, self.algorithm, x, raw)
+        weight = weight_of(past.leave_one_out(), present.leave_one_out())
+        return [(weight, past), (1.0 - weight, present)]
+
+
+def log_gain(model: TransferModel | TaskOnlyModel, x: FloatArray) -> FloatArray:
+    """Return the log expected improvement of configurations, shape [m].
+
+    With noisy scores the incumbent is the best expected trial, not the luckiest one.
+
+    Args:
+        model: The model.
+        x: Encodings, shape [m, d].
+    """
+    mean, variance = model.predict(x)
+    best = model.predict(model.x)[0].max() if len(model.scores) else mean.max()
+    return log_expected_improvement(mean, variance, float(best))
 
 
 def _support(observed: Sequence[Observation], rng: np.random.Generator) -> Sequence[Observation]:

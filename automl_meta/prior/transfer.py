@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from automl_meta._typing import FloatArray
-from automl_meta.metalearn import Algorithm, MetaParams, expand, split_meta
+from automl_meta.metalearn import Algorithm, MetaParams, Params, expand, split_meta
 from automl_meta.prior import surrogate
+from automl_meta.prior.evidence import leave_one_out
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.surrogate import Posterior
 
@@ -19,19 +20,34 @@ SPREADS = (0.15, 0.3, 0.5, 0.75, 1.0, 1.3)
 MAX_SUPPORT = 256
 
 
-@dataclass(frozen=True, eq=False)
-class TransferModel:
-    """The adapted surrogate.
+@dataclass(frozen=True)
+class Scale:
+    """Where the trials' own normal scores u lie on the scale of the past: y = offset + spread u.
 
     Attributes:
-        posterior: Surrogate conditioned on the trials.
+        offset: Any number.
+        spread: > 0.
+    """
+
+    offset: float = 0.0
+    spread: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class TransferModel:
+    """The adapted surrogate; it speaks on the scale of the trials' own normal scores.
+
+    Attributes:
+        posterior: Surrogate conditioned on the trials, on the scale of the past.
         x: Encodings of the trials, shape [n, d].
-        scores: Their scores on the scale of the past, shape [n].
+        scores: Their normal scores, shape [n].
+        scale: From normal scores to the scale of the past.
     """
 
     posterior: Posterior
     x: FloatArray
     scores: FloatArray
+    scale: Scale
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the noise-free score, each [m].
@@ -41,7 +57,15 @@ class TransferModel:
         """
         with torch.no_grad():
             mean, variance = self.posterior.predict(_tensor(x)[None])
-        return mean[0].double().numpy(), variance[0].double().numpy()
+        own = (mean[0].double().numpy() - self.scale.offset) / self.scale.spread
+        return own, variance[0].double().numpy() / self.scale.spread**2
+
+    def leave_one_out(self) -> FloatArray:
+        """Return the log density of each normal score given the others, shape [n]."""
+        factor = self.posterior.factor_TNN[0].double().numpy()
+        centred = self.posterior.centred_TN1[0, :, 0].double().numpy()
+        density: FloatArray = leave_one_out(factor, centred) + np.log(self.scale.spread)
+        return density
 
     def believing(self, x: FloatArray) -> "TransferModel":
         """Return the model as if running trials had scored what it predicts.
@@ -51,11 +75,7 @@ class TransferModel:
         """
         joint = np.concatenate([self.x, x])
         scores = np.concatenate([self.scores, self.predict(x)[0]])
-        with torch.no_grad():
-            posterior = surrogate.condition(
-                self.posterior.params, _tensor(joint)[None], _tensor(scores)[None]
-            )
-        return TransferModel(posterior, joint, scores)
+        return _conditioned(self.posterior.params, joint, scores, self.scale)
 
 
 def fit_transfer(
@@ -73,22 +93,18 @@ def fit_transfer(
         x: Encodings of the trials, shape [n, d], n >= 0.
         raw: Their scores, shape [n]; NaN for failed ones.
     """
-    x_1ND = _tensor(x)[None]
-    own = torch.tensor(normal_scores(raw), dtype=torch.float32)
+    own = normal_scores(raw)
     weights, _ = split_meta(meta)
-    scores_1N = match_scale(weights, x_1ND, own)
-    params = (
-        algorithm.adapt(meta, lambda p: surrogate.support_loss(p, x_1ND, scores_1N), 1)
-        if len(own)
-        else expand(weights, 1)
-    )
-    with torch.no_grad():
-        posterior = surrogate.condition(params, x_1ND, scores_1N)
-    return TransferModel(posterior, x, scores_1N[0].double().numpy())
+    if not len(own):
+        return _conditioned(expand(weights, 1), x, own, Scale())
+    scale = match_scale(weights, x, own)
+    x_1ND, y_1N = _tensor(x)[None], _tensor(scale.offset + scale.spread * own)[None]
+    params = algorithm.adapt(meta, lambda p: surrogate.support_loss(p, x_1ND, y_1N), 1)
+    return _conditioned(params, x, own, scale)
 
 
-def match_scale(weights: MetaParams, x_1ND: Tensor, own: Tensor) -> Tensor:
-    r"""Place the trials' own normal scores on the scale of the past, shape [1, n].
+def match_scale(weights: MetaParams, x: FloatArray, own: FloatArray) -> Scale:
+    r"""Place the trials' own normal scores on the scale of the past.
 
     With :math:`y = a + b u` and the surrogate's covariance K and prior mean m, :math:`a` is the generalised
     least squares solution for each spread b in ``SPREADS``, and b maximises the likelihood of u, which is
@@ -96,26 +112,29 @@ def match_scale(weights: MetaParams, x_1ND: Tensor, own: Tensor) -> Tensor:
 
     Args:
         weights: Initial weights without a task axis.
-        x_1ND: Encodings.
+        x: Encodings, shape [n, d], n >= 1.
         own: Normal scores u among the trials, shape [n].
     """
     n, spreads = len(own), torch.tensor(SPREADS)
-    if n == 0:
-        return own[None]
+    u_N = _tensor(own)
     with torch.no_grad():
-        params = expand(weights, 1)
-        prior = surrogate.condition(params, x_1ND, torch.zeros(1, n))
+        prior = surrogate.condition(expand(weights, 1), _tensor(x)[None], torch.zeros(1, n))
         factor = prior.factor_TNN[0]
         mean = -prior.centred_TN1[0, :, 0]
-        gap = mean[None] - spreads[:, None] * own[None]  # [b, n]
-        ones = torch.ones(n, 1)
-        solved_ones = torch.cholesky_solve(ones, factor)
-        offset = (gap @ solved_ones) / solved_ones.sum()  # [b, 1]
-        residual = offset - gap
-        fit = (residual * torch.cholesky_solve(residual.T, factor).T).sum(1)
-        likelihood = -0.5 * fit + n * spreads.log()
-        best = int(likelihood.argmax())
-        return (offset[best] + spreads[best] * own)[None]
+        gap_BN = mean[None] - spreads[:, None] * u_N[None]
+        ones = torch.cholesky_solve(torch.ones(n, 1), factor)
+        offset_B1 = (gap_BN @ ones) / ones.sum()
+        residual_BN = offset_B1 - gap_BN
+        fit = (residual_BN * torch.cholesky_solve(residual_BN.T, factor).T).sum(1)
+        best = int((n * spreads.log() - 0.5 * fit).argmax())
+    return Scale(float(offset_B1[best]), float(spreads[best]))
+
+
+def _conditioned(params: Params, x: FloatArray, own: FloatArray, scale: Scale) -> TransferModel:
+    y = scale.offset + scale.spread * own
+    with torch.no_grad():
+        posterior = surrogate.condition(params, _tensor(x)[None], _tensor(y)[None])
+    return TransferModel(posterior, x, own, scale)
 
 
 def _tensor(values: FloatArray) -> Tensor:

@@ -205,8 +205,10 @@ class MetaSampler(BaseSampler):
             rng = self._rng(trial, "plan")
             plan, origin = self._propose(study, trial, sign, rng)
             write_plan(study, trial, plan)
-            if _planned_earlier(study, trial, plan):  # the earlier one is among the pending now
-                plan, origin = self._propose(study, trial, sign, rng)
+            for _ in range(_PROPOSALS):
+                if not _planned_elsewhere(study, trial, plan):
+                    break
+                plan, origin = self._propose(study, trial, sign, rng)  # sees the other plan now
                 write_plan(study, trial, plan)
             self._mark(study, trial, origin)
         return plan
@@ -276,10 +278,14 @@ def _known_to_both(learned: SearchSpace, searched: SearchSpace) -> frozenset[str
     return known
 
 
-def _planned_earlier(study: Study, trial: FrozenTrial, plan: Mapping[str, ParamValue]) -> bool:
-    """Tell whether another process wrote the same plan for an earlier trial at the same moment."""
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return any(other.number < trial.number and read_plan(other) == plan for other in running)
+def _planned_elsewhere(study: Study, trial: FrozenTrial, plan: Mapping[str, ParamValue]) -> bool:
+    """Tell whether another process has written the same plan for another trial since this one was made.
+
+    Whoever sees it plans anew: were it only the later trial, an earlier one that writes last would go
+    unnoticed by both.
+    """
+    others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+    return any(read_plan(other) == plan for other in others)
 
 
 def _fresh_entropy() -> int:
