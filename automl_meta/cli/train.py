@@ -30,7 +30,7 @@ def train(
     ] = None,
     steps: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Meta-training steps of each model.  [default: 1000]"),
+        typer.Option(metavar="N", help="Meta-training steps of each model.  [default: 600]"),
     ] = None,
     jobs: Annotated[
         str, typer.Option(metavar="N", help="Meta-learners at once, one thread each.")

@@ -1,5 +1,6 @@
 """From a meta-dataset to a learner: one surrogate for all tasks, one for each left-out fold."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -27,10 +28,6 @@ from automl_meta.prior.warm_start import regret_matrix
 from automl_meta.spaces import Encoder
 from automl_meta.training import TrainingSettings
 
-#: What the scores were: the metric that a task states or the default of its kind.
-METRIC = "roc_auc (binary), neg_log_loss (multiclass)"
-METRIC_REGRESSION = "neg_root_mean_squared_error"
-
 
 @dataclass(frozen=True)
 class BuildSettings:
@@ -48,7 +45,7 @@ class BuildSettings:
     algorithm: Algorithm = field(default_factory=lambda: MetaSGD(initial_rate=0.01, steps=1))
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            steps=1000, learning_rate=3e-3, cosine=True, clip_norm=5.0
+            steps=600, learning_rate=3e-3, cosine=True, clip_norm=5.0
         )
     )
     hidden: int = 32
@@ -107,7 +104,7 @@ def build_learner(
     return Learner(
         table.space.name,
         tasks,
-        METRIC if problem == "classification" else METRIC_REGRESSION,
+        _metrics(table),
         _portfolio(table),
         settings.algorithm,
         surrogates,
@@ -115,6 +112,12 @@ def build_learner(
         table.space,
         _facts(table, settings),
     )
+
+
+def _metrics(table: MetaTable) -> str:
+    """Return what the scores were, in words, such as ``"roc_auc (binary), neg_log_loss (multiclass)"``."""
+    pairs = Counter((t.record.metric, t.record.kind) for t in table.tasks)
+    return ", ".join(f"{metric} ({kind})" for (metric, kind), _ in pairs.most_common())
 
 
 def _portfolio(table: MetaTable) -> Portfolio:

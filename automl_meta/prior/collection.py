@@ -76,13 +76,15 @@ class Collection:
             if record.title in trained and near_duplicates(record.fingerprint, fingerprint)
         ]
         if not copies:
-            return Choice(ALL, "The task is new: no past task has the same data.")
+            return Choice(ALL, "The task is new: no past task was recognised as a copy of it.")
         folds = {task.fold for task in copies}
         names = ", ".join(sorted(task.title for task in copies))
         if len(folds) > 1:
-            return Choice(None, f"Every model has seen a copy of this task ({names}).")
+            return Choice(
+                None, f"Every model has seen this task or one too like it to tell apart ({names})."
+            )
         model = f"fold-{folds.pop()}"
         return Choice(
             model,
-            f"The meta-dataset holds this task or a copy ({names}): a model without it is used.",
+            f"The meta-dataset holds this task or one too like it to tell apart ({names}): a model without it is used.",
         )

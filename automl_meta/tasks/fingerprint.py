@@ -21,6 +21,8 @@ from automl_meta.tasks.task import Task
 
 #: A column with at most this many values is compared by their frequencies, any other by its shape.
 FEW_VALUES = 30
+#: Row hashes that a fingerprint keeps.
+SKETCH = 64
 _QUANTILES = (0.05, 0.25, 0.75, 0.95)
 _LENGTH = 5
 
@@ -34,17 +36,21 @@ class Fingerprint:
         n_classes: Number of classes, 0 for regression.
         target: Signature of the target, 5 numbers.
         columns: One signature a column: (few values?, share missing, 5 numbers), sorted.
+        rows: The smallest hashes of rows, sorted, at most ``SKETCH``: a part of a table keeps its share of
+            them (a bottom-k sketch: Cohen and Kaplan, 2007). Empty where no rows were at hand.
     """
 
     n_rows: int
     n_classes: int
     target: tuple[float, ...]
     columns: tuple[tuple[float, ...], ...]
+    rows: tuple[int, ...] = ()
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that identify the content."""
-        return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()[:16]
+        """Sixteen hex digits that identify the statistics; equal for relabelled copies."""
+        statistics = {k: v for k, v in self.to_json().items() if k != "rows"}
+        return hashlib.sha256(json.dumps(statistics).encode()).hexdigest()[:16]
 
     def to_json(self) -> JSON:
         """Return a JSON-ready form; ``from_json`` is its inverse."""
@@ -58,6 +64,7 @@ class Fingerprint:
             int(document["n_classes"]),
             tuple(document["target"]),
             tuple(tuple(column) for column in document["columns"]),
+            tuple(document.get("rows", ())),
         )
 
 
@@ -72,27 +79,35 @@ def fingerprint(task: Task) -> Fingerprint:
     """
     target = _signature(pd.Series(np.asarray(task.target)))[2:]
     columns = sorted(_signature(task.features[name]) for name in task.columns)
-    return Fingerprint(len(task.target), len(task.classes), tuple(target), tuple(columns))
+    return Fingerprint(
+        len(task.target), len(task.classes), tuple(target), tuple(columns), _row_sketch(task)
+    )
 
 
 def near_duplicates(a: Fingerprint, b: Fingerprint) -> bool:
-    """Tell whether two data sets are copies, near copies or other views of the same examples.
+    """Tell whether two data sets are copies, parts, near copies or other views of the same examples.
 
-    They are when the number of rows and the target's distribution agree (another encoding or another
-    set of features of the same examples), or when the rows are close in number and six in ten columns
-    agree (the same features with another target, or some rows removed).
+    They are when
+    - a quarter of the sketched rows agree: one is the other or a part of it;
+    - or the rows are close in number and six in ten columns agree: the same features with another target,
+      relabelled categories, or a few rows removed;
+    - or the number of rows and the target's distribution agree, and for two classes, where that may be
+      chance, one column in five as well: another set of features of the same examples.
 
     Args:
         a: One fingerprint.
         b: The other.
     """
-    ratio = min(a.n_rows, b.n_rows) / max(a.n_rows, b.n_rows)
-    same_target = a.n_classes == b.n_classes and _close(
-        np.array([a.target]), np.array([b.target]), 0.01
-    )
-    if ratio > 0.98 and bool(np.all(same_target)):
+    if len(set(a.rows) & set(b.rows)) > 0.25 * max(8, min(len(a.rows), len(b.rows))):
         return True
-    return ratio > 0.8 and _shared_columns(a, b) >= 0.6
+    ratio = min(a.n_rows, b.n_rows) / max(a.n_rows, b.n_rows)
+    shared = _shared_columns(a, b) if ratio > 0.8 else 0.0
+    if shared >= 0.6:
+        return True
+    same_target = a.n_classes == b.n_classes and bool(
+        _close(np.array([a.target]), np.array([b.target]), 0.01)[0]
+    )
+    return ratio > 0.98 and same_target and (a.n_classes != 2 or shared >= 0.2)
 
 
 def group_duplicates(fingerprints: Sequence[Fingerprint]) -> IntArray:
@@ -108,6 +123,18 @@ def group_duplicates(fingerprints: Sequence[Fingerprint]) -> IntArray:
             links[i, j] = near_duplicates(fingerprints[i], fingerprints[j])
     _, labels = connected_components(csr_array(links), directed=False)
     return np.asarray(labels, dtype=np.int64)
+
+
+def _row_sketch(task: Task) -> tuple[int, ...]:
+    """Return the smallest row hashes; the order of rows and columns does not matter."""
+    texts = [
+        task.features[name].map("{:.6g}".format if kind == "numeric" else str)
+        for name, kind in task.columns.items()
+    ]
+    rows = np.sort(np.column_stack([t.to_numpy(dtype=str) for t in texts]), axis=1)
+    joined = pd.Series(["|".join(row) for row in rows])
+    hashes = np.unique(pd.util.hash_pandas_object(joined, index=False).to_numpy() >> np.uint64(32))
+    return tuple(int(h) for h in hashes[:SKETCH])
 
 
 def _signature(values: "pd.Series[Any]") -> tuple[float, ...]:
@@ -139,8 +166,6 @@ def _shared_columns(a: Fingerprint, b: Fingerprint) -> float:
     left, right = np.array(a.columns), np.array(b.columns)
     if len(left) > len(right):
         left, right = right, left
-    if len(left) < 0.6 * len(right):
-        return 0.0
     free = np.ones(len(right), dtype=bool)
     matched = 0
     for column in left:
