@@ -1,9 +1,11 @@
 """Live comparisons: real tasks, real training, the same space, folds and seeds for every method.
 
 A method is what drives a study; everything else is the same for all. Results are written run by run, so
-an interrupted comparison goes on where it stopped.
+an interrupted comparison goes on where it stopped. ``settings.json`` beside them says with which settings
+they were made: other ones are refused.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +16,23 @@ import pandas as pd
 from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
-from automl_meta._typing import JSON
+from automl_meta._resources import shipped_learners_folder
+from automl_meta._typing import JSON, ProblemKind
 from automl_meta.evaluation import Evaluator, Limits
 from automl_meta.evaluation.worker import WorkerPool, run_all
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.collect import small_copy
+from automl_meta.metadata.files import same_settings, write_whole
 from automl_meta.pipelines import Family
+from automl_meta.prior.pruning import FIRST_STEP
+from automl_meta.prior.storage import MANIFEST
 from automl_meta.runs.searcher import PriorUse, Searcher, SearchRequest, make_searcher
 from automl_meta.search.warm_start import warm_start
+from automl_meta.spaces import SearchSpace
 from automl_meta.tasks.task import Task
+
+#: Beside the runs: what they have in common.
+SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -126,19 +136,26 @@ def compare_live(
     Returns:
         One row a trial: ``task``, ``method``, ``seed``, ``trial`` (from 0), ``score`` (cross-validation,
         greater is better, NaN for failed or pruned), ``seconds``, ``origin``, ``model`` (of the prior).
+
+    Raises:
+        StoreError: If the folder holds runs of other settings, another family or another prior, or a
+            damaged run.
     """
     runs = [_Run(t, m, s) for t in tasks for s in settings.seeds for m in methods]
     kept = folder / "runs"
     kept.mkdir(parents=True, exist_ok=True)
+    same_settings(
+        folder / SETTINGS,
+        _settings_of_runs(family, settings),
+        has_results=any(kept.glob("*.json")),
+    )
     waiting = [run for run in runs if not (kept / run.file_name).exists()]
     done = len(runs) - len(waiting)
 
     def work(run: _Run, workers: WorkerPool) -> None:
         rows = _search(run, family, settings, workers)
         if not workers.stopped.is_set():
-            unfinished = kept / f".{run.file_name}.tmp"
-            unfinished.write_text(json.dumps(rows), encoding="utf-8")
-            unfinished.rename(kept / run.file_name)
+            write_whole(kept / run.file_name, json.dumps(rows))
 
     def report(run: _Run) -> None:
         nonlocal done
@@ -162,6 +179,10 @@ def comparison_notes(
     """
     models = table.dropna(subset=["model"]).drop_duplicates("task").set_index("task")["model"]
     used = ", ".join(f"{task} ({model})" for task, model in models.items())
+    pruner = (
+        f"With {settings.folds} folds the pruner never acts: it judges a trial after fold {FIRST_STEP} at the "
+        "earliest and before the last one."
+    )
     failed = table[table["status"] != "ok"].groupby("method").size().to_dict()
     return [
         (
@@ -175,7 +196,41 @@ def comparison_notes(
             "they say how well a method searches, not how well the model predicts new data."
         ),
         f"Trials without a score (failed, pruned, out of time): {failed or 'none'}.",
+        *([pruner] if settings.folds <= FIRST_STEP else []),
     ]
+
+
+def _settings_of_runs(family: Family, settings: LiveSettings) -> JSON:
+    """Return what decides a run beside its task, method and seed, which its file's name tells."""
+    problems: tuple[ProblemKind, ...] = ("classification", "regression")
+    spaces = [family.space(problem) for problem in problems]
+    learners = {} if settings.prior == "none" else _learner_digests(settings.prior, spaces)
+    return {
+        "family": family.name,
+        "spaces": {space.name: space.schema_hash for space in spaces},
+        "trials": settings.trials,
+        "folds": settings.folds,
+        "max_rows": settings.max_rows,
+        "trial_seconds": settings.trial_seconds,
+        "memory": settings.memory,
+        "prior": settings.prior
+        if settings.prior in {"default", "none"}
+        else str(Path(settings.prior).resolve()),
+        "learners": learners,
+    }
+
+
+def _learner_digests(prior: str, spaces: Sequence[SearchSpace]) -> dict[str, str]:
+    """Return space name to digest of its learner's manifest, which names all other files of the learner."""
+    folder = shipped_learners_folder() if prior == "default" else Path(prior)
+    if (folder / MANIFEST).is_file():  # one learner's own folder
+        folder = folder.parent
+    paths = {space.name: folder / space.name / MANIFEST for space in spaces}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for name, path in paths.items()
+        if path.is_file()
+    }
 
 
 def _read(path: Path) -> list[JSON]:

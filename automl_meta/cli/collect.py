@@ -53,7 +53,8 @@ def collect(  # noqa: PLR0917 - typer turns the parameters into options
 ) -> None:
     """Evaluate configurations on the tasks of a suite.
 
-    Interrupt it at any time: the same command goes on where it stopped.
+    Interrupt it at any time: the same command goes on where it stopped. Further tasks, families and
+    configurations may join a folder's evaluations; other folds, rows, limits or seeds may not.
     """
     from automl_meta.metadata import store
     from automl_meta.metadata.collect import CollectSettings
@@ -77,4 +78,4 @@ def collect(  # noqa: PLR0917 - typer turns the parameters into options
         n, folder = len(store.read_evaluations(output)), output
     else:
         n, folder = store.compact(output, compact), compact
-    print(f"{n} evaluations of {len(tasks)} tasks in {folder}")
+    print(f"{n} evaluations of {len(store.read_tasks(folder))} tasks in {folder}")

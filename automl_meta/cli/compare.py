@@ -45,7 +45,7 @@ def compare(  # noqa: PLR0917 - typer turns the parameters into options
     """Compare search methods on live tasks.
 
     All methods get the same spaces, folds, seeds and limits. An interrupted comparison goes on where it
-    stopped.
+    stopped; more methods, tasks and seeds may join it, other settings may not.
     """
     from automl_meta.api import compare as compare_methods
     from automl_meta.benchmark.live import META, RANDOM, TPE, TPE_UNIVARIATE, LiveSettings

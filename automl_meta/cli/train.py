@@ -37,7 +37,7 @@ def train(
     ] = "1",
     seed: Annotated[str, typer.Option(metavar="S", help="Seed of folds, weights and draws.")] = "0",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the meta-learners that --output already holds.")
+        bool, typer.Option("--resume", help="Keep those in --output that would come out the same.")
     ] = False,
 ) -> None:
     """Train meta-learners from evaluations.

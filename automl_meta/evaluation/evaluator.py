@@ -155,7 +155,7 @@ class Evaluator:
         except TimeLimitExceededError:
             return _Failure("timeout", f"over {limit:.0f} s in fold {number + 1}")
         except WorkerDiedError as error:
-            return _Failure("memory" if self.limits.memory else "failed", str(error))
+            return _Failure("failed", str(error))
         except MemoryError:
             return _Failure("memory", f"over {self.limits.memory} MiB in fold {number + 1}")
         except Exception as error:  # noqa: BLE001 - any error of a pipeline is a failed evaluation

@@ -80,14 +80,25 @@ def fit_pipeline(
     Returns:
         The fitted pipeline. Its classes are the task's class codes.
     """
-    if budget.fidelity < 1.0 and family.fidelity == "rows":
-        rng = np.random.default_rng(budget.seed)
-        rows = np.sort(rng.choice(rows, size=budget.scale(len(rows)), replace=False))
+    if budget.fidelity < 1.0 and family.fidelity_of(configuration) == "rows":
+        rows = _share_of(rows, task, budget)
     target = task.target[rows]
     pipeline = family.build(configuration, DataShape.of(task, target), budget)
     with warnings.catch_warnings(), threadpool_limits(budget.n_jobs):
         warnings.simplefilter("ignore")
         return pipeline.fit(task.features.iloc[rows], target)
+
+
+def _share_of(rows: IntArray, task: Task, budget: Budget) -> IntArray:
+    """Return the share of rows that the fidelity allows, at least one of every class."""
+    rng = np.random.default_rng(budget.seed)
+    shuffled = rng.permutation(rows)
+    if task.kind != "regression":
+        # One row of each class first: a sample without a class would be another problem.
+        first = np.unique(task.target[shuffled], return_index=True)[1]
+        shuffled = np.concatenate([shuffled[first], np.delete(shuffled, first)])
+        return np.sort(shuffled[: max(budget.scale(len(rows)), len(first))])
+    return np.sort(shuffled[: budget.scale(len(rows))])
 
 
 def score_pipeline(task: Task, rows: IntArray, pipeline: Any, n_jobs: int = 1) -> dict[str, float]:

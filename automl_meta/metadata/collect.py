@@ -4,6 +4,7 @@ The work is cut into units (a round of a few configurations of every family on o
 by round over all tasks: whenever it stops, every task has about the same number of evaluations.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -17,17 +18,24 @@ from automl_meta.evaluation import Evaluator, Limits
 from automl_meta.evaluation.worker import WorkerPool, run_all
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metadata.design import Candidate, design
+from automl_meta.metadata.files import same_settings
 from automl_meta.metadata.store import (
+    EVALUATIONS,
+    SETTINGS,
     TaskRecord,
+    add_tasks,
     evaluation_row,
     part_names,
     write_part,
-    write_tasks,
 )
 from automl_meta.pipelines import Family
 from automl_meta.tasks.fingerprint import fingerprint
 from automl_meta.tasks.meta_features import meta_features
 from automl_meta.tasks.task import Split, Task
+
+#: Settings that decide the stored numbers or how they are cut into parts. ``n_configurations`` may grow: a
+#: longer design begins with the shorter one.
+_DECISIVE = ("folds", "seed", "max_rows", "seconds_per_fold", "memory", "round_size")
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,23 @@ class CollectSettings:
 
 @dataclass(frozen=True)
 class _Unit:
-    name: str
     task: Task
+    first: int
+    last: int
     candidates: tuple[tuple[Family, Candidate], ...]
+
+    @property
+    def name(self) -> str:
+        return self._name_to(self.last)
+
+    def _name_to(self, last: int) -> str:
+        families = "-".join(dict.fromkeys(family.name for family, _ in self.candidates))
+        return f"{self.task.title}--{self.first:04d}-{last:04d}--{_short_name(families)}"
+
+    def is_done(self, parts: set[str], round_size: int) -> bool:
+        """Tell whether a part holds these configurations; one of a longer design may hold more."""
+        lasts = range(self.last, self.first + round_size + 1)
+        return any(self._name_to(last) in parts for last in lasts)
 
 
 def collect(
@@ -79,7 +101,8 @@ def collect(
 ) -> None:
     """Evaluate configurations on tasks and append the results to a meta-dataset.
 
-    Units that the folder already holds are skipped, so an interrupted call goes on where it stopped.
+    Units that the folder already holds are skipped, so an interrupted call goes on where it stopped. Further
+    tasks, families and configurations can be added; the settings that decide a score must stay.
 
     Args:
         tasks: Tasks with unique titles.
@@ -87,11 +110,20 @@ def collect(
         folder: The meta-dataset's folder.
         settings: How.
         on_progress: Called after each unit with (done, all, name of the unit).
+
+    Raises:
+        StoreError: If the folder's evaluations were made with other settings, or a title names other data
+            than there.
     """
-    write_tasks(folder, [record_of(task) for task in tasks])
     done = part_names(folder)
+    same_settings(
+        folder / SETTINGS,
+        {name: getattr(settings, name) for name in _DECISIVE},
+        has_results=bool(done) or (folder / EVALUATIONS).exists(),
+    )
+    add_tasks(folder, [record_of(task) for task in tasks])
     units = list(_units(tasks, families, settings))
-    waiting = [unit for unit in units if unit.name not in done]
+    waiting = [unit for unit in units if not unit.is_done(done, settings.round_size)]
     finished = len(units) - len(waiting)
 
     def run(unit: _Unit, workers: WorkerPool) -> None:
@@ -155,13 +187,14 @@ def _units(
                     first : first + size
                 ]
             )
-            names = "-".join(family.name for family in families)
-            key = f"{task.title}--{first:04d}-{first + size:04d}--{_short_name(names)}"
-            yield _Unit(key, task, candidates)
+            yield _Unit(task, first, min(first + size, n), candidates)
 
 
 def _short_name(names: str) -> str:
-    return names if len(names) <= 40 else f"{names[:31]}-{sum(map(ord, names)):04d}"
+    """Return names that fit into a file's name and still tell sets of families apart."""
+    if len(names) <= 40:
+        return names
+    return f"{names[:31]}-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
 
 
 def _run_unit(unit: _Unit, settings: CollectSettings, folder: Path, workers: WorkerPool) -> None:

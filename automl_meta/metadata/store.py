@@ -1,8 +1,8 @@
 """Evaluations on disk: one row an evaluation, Parquet, safe to open and small.
 
 A *meta-dataset* is a folder with ``tasks.json`` (fingerprint, meta-features, source of each task) and
-``evaluations.parquet``; while it is being collected the rows are in ``parts/`` instead, one file a unit of
-work, so that nothing finished is ever lost.
+``evaluations.parquet``; while it is being collected further rows are in ``parts/``, one file a unit of work,
+so that nothing finished is ever lost. ``collect.json`` says with which settings the rows were made.
 """
 
 import json
@@ -17,11 +17,15 @@ import pyarrow as pa
 from automl_meta._typing import JSON
 from automl_meta.evaluation import Evaluation
 from automl_meta.exceptions import StoreError
+from automl_meta.metadata.files import write_whole
 from automl_meta.tasks.fingerprint import Fingerprint
 
 TASKS = "tasks.json"
 EVALUATIONS = "evaluations.parquet"
 PARTS = "parts"
+SETTINGS = "collect.json"
+#: What makes a row unique: a compacted folder may go on being collected into.
+_KEYS = ("task", "family", "number", "seed")
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def part_names(folder: Path) -> set[str]:
 
 
 def write_tasks(folder: Path, records: Sequence[TaskRecord]) -> None:
-    """Write the tasks of a meta-dataset.
+    """Write the tasks of a meta-dataset, in place of those that are there.
 
     Args:
         folder: The meta-dataset's folder, made if need be.
@@ -111,7 +115,32 @@ def write_tasks(folder: Path, records: Sequence[TaskRecord]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps([record.to_json() for record in records], separators=(",", ":"))
-    (folder / TASKS).write_text(text.replace('},{"title"', '},\n{"title"'), encoding="utf-8")
+    write_whole(folder / TASKS, text.replace('},{"title"', '},\n{"title"'))
+
+
+def add_tasks(folder: Path, records: Sequence[TaskRecord]) -> None:
+    """Add tasks to those of a meta-dataset; a title that is there already must be the same data.
+
+    Args:
+        folder: The meta-dataset's folder, made if need be.
+        records: One a task, titles unique.
+
+    Raises:
+        StoreError: If a title names other data than before, or the stored tasks are damaged.
+    """
+    stored = read_tasks(folder) if (folder / TASKS).exists() else ()
+    merged = {record.title: record for record in stored}
+    for record in records:
+        past = merged.get(record.title)
+        if past is not None and past.fingerprint.digest != record.fingerprint.digest:
+            msg = (
+                f"The task {record.title} in {folder} has other data now: fingerprint {past.fingerprint.digest} "
+                f"there, {record.fingerprint.digest} here. Give the new task another title, or name another "
+                "--output."
+            )
+            raise StoreError(msg)
+        merged[record.title] = record
+    write_tasks(folder, list(merged.values()))
 
 
 def read_tasks(folder: Path) -> tuple[TaskRecord, ...]:
@@ -140,28 +169,33 @@ def read_evaluations(folder: Path) -> pd.DataFrame:
         folder: The meta-dataset's folder.
 
     Returns:
-        One row an evaluation; ``configuration`` and ``scores`` are parsed.
+        One row an evaluation (where one was made twice, the one in ``parts/``); ``configuration`` and
+        ``scores`` are parsed.
 
     Raises:
         StoreError: If there are none or a file is damaged.
     """
-    files = sorted((folder / PARTS).glob("*.parquet")) or [folder / EVALUATIONS]
+    parts = sorted((folder / PARTS).glob("*.parquet"))
+    whole = folder / EVALUATIONS
+    files = [whole, *parts] if whole.exists() or not parts else parts
     try:
         table = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        keys = [key for key in _KEYS if key in table]
+        table = table.drop_duplicates(keys, keep="last", ignore_index=True)
+        table["configuration"] = table["configuration"].map(json.loads)
+        table["scores"] = table["scores"].map(json.loads)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         msg = f"Cannot read evaluations from {folder}: {error}. Run automl-meta collect again."
         raise StoreError(msg) from error
-    table["configuration"] = table["configuration"].map(json.loads)
-    table["scores"] = table["scores"].map(json.loads)
     return table
 
 
 def compact(folder: Path, target: Path) -> int:
-    """Write a collected meta-dataset as two files.
+    """Write a collected meta-dataset as two files and its settings.
 
     Args:
         folder: The folder that ``collect`` wrote.
-        target: Where ``tasks.json`` and ``evaluations.parquet`` go.
+        target: Where ``tasks.json``, ``evaluations.parquet`` and ``collect.json`` go.
 
     Returns:
         Number of evaluations written.
@@ -171,5 +205,9 @@ def compact(folder: Path, target: Path) -> int:
     table["scores"] = table["scores"].map(json.dumps)
     table = table.sort_values(["family", "task", "number"], ignore_index=True)
     write_tasks(target, read_tasks(folder))
-    table.to_parquet(target / EVALUATIONS, compression="zstd", compression_level=19, index=False)
+    if (folder / SETTINGS).exists():
+        write_whole(target / SETTINGS, (folder / SETTINGS).read_text(encoding="utf-8"))
+    unfinished = target / f".{EVALUATIONS}.tmp"
+    table.to_parquet(unfinished, compression="zstd", compression_level=19, index=False)
+    unfinished.replace(target / EVALUATIONS)
     return len(table)

@@ -73,5 +73,11 @@ def combine(families: Sequence[Family]) -> Family:
         return tuple(join(name, family.default(problem)) for name, family in members.items())
 
     return Family(
-        "auto", "all scikit-learn families", space, build, starting_points, fidelity="rows"
+        "auto",
+        "all scikit-learn families",
+        space,
+        build,
+        starting_points,
+        fidelity="member",
+        member_of=lambda configuration: members[split(configuration)[0]],
     )

@@ -99,9 +99,11 @@ class Family:
         build: ``(configuration, shape, budget)`` to an unfitted scikit-learn pipeline.
         starting_points_of: Problem kind to good configurations known beforehand; the first is the
             default that reports compare with.
-        fidelity: What ``Budget.fidelity`` scales: ``"iterations"``, ``"trees"``, ``"epochs"`` or
-            ``"rows"`` (then the evaluation takes a share of the training rows instead).
+        fidelity: What ``Budget.fidelity`` scales: ``"iterations"``, ``"trees"``, ``"epochs"``,
+            ``"rows"`` (then the evaluation takes a share of the training rows instead) or ``"member"``
+            (whatever the member that the configuration chooses scales).
         requires: Module of the ``boosting`` extra that it needs, or None.
+        member_of: For a family of families, the member that a configuration chooses.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Family:
     starting_points_of: Callable[[ProblemKind], tuple[Configuration, ...]]
     fidelity: str
     requires: str | None = None
+    member_of: "Callable[[Configuration], Family] | None" = None
 
     def space(self, problem: ProblemKind) -> SearchSpace:
         """Return the search space for a problem kind."""
@@ -123,6 +126,10 @@ class Family:
     def starting_points(self, problem: ProblemKind) -> tuple[Configuration, ...]:
         """Return the default and other configurations known to be good."""
         return self.starting_points_of(problem)
+
+    def fidelity_of(self, configuration: Configuration) -> str:
+        """Return what the fidelity scales for a configuration."""
+        return self.member_of(configuration).fidelity if self.member_of else self.fidelity
 
     @property
     def is_installed(self) -> bool:

@@ -1,5 +1,6 @@
 """From a meta-dataset to a learner: one surrogate for all tasks, one for each left-out fold."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,11 +19,17 @@ from automl_meta.metadata.splits import task_folds
 from automl_meta.metadata.store import TaskRecord, read_evaluations, read_tasks, write_tasks
 from automl_meta.metalearn import Algorithm, MetaSGD
 from automl_meta.pipelines import AUTO, Family
+from automl_meta.prior.collection import refuse_other_tasks, stored_learners
 from automl_meta.prior.dataset import MetaTable, meta_table
 from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.prior import Portfolio
 from automl_meta.prior.pruning import learn_pruner
-from automl_meta.prior.storage import ALL, MANIFEST, Learner, TrainedTask, save_learner
+from automl_meta.prior.storage import (
+    ALL,
+    Learner,
+    TrainedTask,
+    save_learner,
+)
 from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.prior.warm_start import regret_matrix
 from automl_meta.spaces import Encoder
@@ -76,20 +83,15 @@ def build_learner(
         StoreError: If there are fewer than two groups of tasks to leave out.
     """
     table = meta_table(evaluations, records, family, problem)
-    groups, folds = task_folds(records, settings.n_folds, settings.seed)
-    place = {r.title: i for i, r in enumerate(records)}
-    rows = [place[t.record.title] for t in table.tasks]
-    tasks = tuple(
-        TrainedTask(records[i].title, records[i].fingerprint.digest, int(groups[i]), int(folds[i]))
-        for i in rows
-    )
-    left_out = {f"fold-{k}": folds[rows] == k for k in range(settings.n_folds)}
+    tasks = _trained_tasks(table, records, settings)
+    folds = np.array([task.fold for task in tasks])
+    left_out = {f"fold-{k}": folds == k for k in range(settings.n_folds)}
     left_out = {
-        ALL: np.zeros(len(rows), dtype=bool),
+        ALL: np.zeros(len(tasks), dtype=bool),
         **{k: v for k, v in left_out.items() if v.any()},
     }
     if len(left_out) < 3:
-        msg = f"Only {len(rows)} {problem} tasks of {family.name}: too few to leave any out. Collect more tasks."
+        msg = f"Only {len(tasks)} {problem} tasks of {family.name}: too few to leave any out. Collect more tasks."
         raise StoreError(msg)
     shape = SurrogateShape(Encoder(table.space).n_columns, settings.hidden, settings.embedding)
     surrogates, pruners = {}, {}
@@ -111,6 +113,19 @@ def build_learner(
         pruners,
         table.space,
         _facts(table, settings),
+    )
+
+
+def _trained_tasks(
+    table: MetaTable, records: Sequence[TaskRecord], settings: BuildSettings
+) -> tuple[TrainedTask, ...]:
+    """Return the table's tasks with their groups and folds, which all records together decide."""
+    groups, folds = task_folds(records, settings.n_folds, settings.seed)
+    place = {record.title: i for i, record in enumerate(records)}
+    rows = [place[t.record.title] for t in table.tasks]
+    return tuple(
+        TrainedTask(records[i].title, records[i].fingerprint.digest, int(groups[i]), int(folds[i]))
+        for i in rows
     )
 
 
@@ -172,14 +187,16 @@ def build_collection(
         families: The families.
         settings: How.
         jobs: Learners trained at once, one process and one thread each, >= 1.
-        resume: Keep learners that the folder already holds.
+        resume: Keep learners in the folder that would come out the same: whole, of the present space, and of
+            the same tasks, evaluations and settings.
         on_built: Called after each learner.
 
     Returns:
         Names of the learners in the folder.
 
     Raises:
-        StoreError: If the meta-dataset has nothing for these families.
+        StoreError: If the meta-dataset has nothing for these families, or the folder holds learners of
+            tasks that are not in it.
     """
     evaluations, records = read_evaluations(meta_dataset), read_tasks(meta_dataset)
     wanted = [(f, p) for f in families for p in _problems(evaluations, records, f)]
@@ -187,10 +204,21 @@ def build_collection(
         names = ", ".join(family.name for family in families)
         msg = f"{meta_dataset} has no evaluations of {names}. Collect some, or name other families."
         raise StoreError(msg)
+    stored = stored_learners(folder)
+    refuse_other_tasks(folder, stored, records)
     write_tasks(folder, [replace(record, meta_features={}) for record in records])
-    waiting = [
-        (f, p) for f, p in wanted if not (resume and (folder / f.space(p).name / MANIFEST).exists())
-    ]
+    waiting = list(wanted)
+    if resume:
+        waiting = [
+            (family, problem)
+            for family, problem in wanted
+            if not _is_up_to_date(
+                stored.get(family.space(problem).name),
+                meta_table(evaluations, records, family, problem),
+                records,
+                settings,
+            )
+        ]
     done = len(wanted) - len(waiting)
     results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_build_one)(evaluations, records, family, problem, settings, folder)
@@ -201,6 +229,37 @@ def build_collection(
         if on_built:
             on_built(Built(name, done, len(wanted)))
     return [family.space(problem).name for family, problem in wanted]
+
+
+def _is_up_to_date(
+    learner: Learner | None,
+    table: MetaTable,
+    records: Sequence[TaskRecord],
+    settings: BuildSettings,
+) -> bool:
+    """Tell whether training now would give this learner again, but for versions of libraries."""
+    if learner is None:
+        return False
+    now = json.loads(json.dumps(_facts(table, settings)))
+    names = now.keys() - {"versions"}
+    return (
+        learner.space.schema_hash == table.space.schema_hash
+        and learner.tasks == _trained_tasks(table, records, settings)
+        and learner.metric == _metrics(table)
+        and learner.algorithm == settings.algorithm
+        and all(learner.facts.get(name) == now[name] for name in names)
+        and _same_portfolio(learner.portfolio, _portfolio(table))
+    )
+
+
+def _same_portfolio(stored: Portfolio, now: Portfolio) -> bool:
+    """Tell whether two portfolios agree up to the precision of storage (regrets in 16 bits)."""
+    return (
+        stored.configurations == now.configurations
+        and stored.feature_names == now.feature_names
+        and np.allclose(stored.regrets, now.regrets, atol=1e-3)
+        and np.allclose(stored.meta_features, now.meta_features, equal_nan=True)
+    )
 
 
 def _problems(

@@ -1,11 +1,13 @@
 """A collection of learners, and the rule that no learner judges a task that it was trained on."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from automl_meta._resources import shipped_learners_folder
 from automl_meta.exceptions import StoreError
-from automl_meta.metadata.store import read_tasks
+from automl_meta.metadata.store import TASKS, TaskRecord, read_tasks
 from automl_meta.prior.storage import ALL, MANIFEST, Learner, load_learner
 from automl_meta.spaces import SearchSpace
 from automl_meta.tasks.fingerprint import Fingerprint, near_duplicates
@@ -68,12 +70,16 @@ class Collection:
         Args:
             learner: From ``learner``.
             fingerprint: Of the task at hand.
+
+        Raises:
+            StoreError: If the folder's fingerprints are not those of the tasks that the learner was trained
+                on: then a copy would go unseen.
         """
-        trained = {task.title: task for task in learner.tasks}
+        past = self._fingerprints(learner)
         copies = [
-            trained[record.title]
-            for record in read_tasks(self.folder)
-            if record.title in trained and near_duplicates(record.fingerprint, fingerprint)
+            task
+            for task, known in zip(learner.tasks, past, strict=True)
+            if near_duplicates(known, fingerprint)
         ]
         if not copies:
             return Choice(ALL, "The task is new: no past task was recognised as a copy of it.")
@@ -88,3 +94,63 @@ class Collection:
             model,
             f"The meta-dataset holds this task or one too like it to tell apart ({names}): a model without it is used.",
         )
+
+    def _fingerprints(self, learner: Learner) -> list[Fingerprint]:
+        """Return the fingerprints of the learner's tasks in their order."""
+        stored = {record.title: record.fingerprint for record in read_tasks(self.folder)}
+        unknown = _unknown_tasks(learner, stored)
+        if unknown:
+            msg = (
+                f"{self.folder / TASKS} does not describe what the meta-learner {learner.name} was trained on: "
+                f"{', '.join(unknown[:5])} missing or changed ({len(unknown)} of {len(learner.tasks)} tasks). "
+                "Copy the whole folder again, train it again with automl-meta train, or use --prior none."
+            )
+            raise StoreError(msg)
+        return [stored[task.title] for task in learner.tasks]
+
+
+def stored_learners(folder: Path) -> dict[str, Learner]:
+    """Return the learners of a folder by name; those that cannot be loaded are left out.
+
+    Args:
+        folder: A folder that ``automl-meta train`` wrote; one that does not exist holds none.
+    """
+    learners = {}
+    for path in sorted(folder.glob(f"*/{MANIFEST}")):
+        with suppress(StoreError):
+            learners[path.parent.name] = load_learner(path.parent)
+    return learners
+
+
+def refuse_other_tasks(
+    folder: Path, learners: Mapping[str, Learner], records: Sequence[TaskRecord]
+) -> None:
+    """Make sure that a folder's ``tasks.json`` may be replaced: its learners' tasks are all in the new one.
+
+    Args:
+        folder: The folder, for the message.
+        learners: From ``stored_learners``.
+        records: The new tasks.
+
+    Raises:
+        StoreError: If a learner was trained on a task that is missing or other data now.
+    """
+    fingerprints = {record.title: record.fingerprint for record in records}
+    for name, learner in learners.items():
+        unknown = _unknown_tasks(learner, fingerprints)
+        if unknown:
+            msg = (
+                f"{folder} holds the meta-learner {name} of another meta-dataset: {', '.join(unknown[:5])} "
+                f"missing or changed in this one ({len(unknown)} of {len(learner.tasks)} tasks). Name another "
+                "--output, or delete the folder first."
+            )
+            raise StoreError(msg)
+
+
+def _unknown_tasks(learner: Learner, fingerprints: Mapping[str, Fingerprint]) -> list[str]:
+    """Return the titles of a learner's tasks that are missing among known ones or name other data."""
+    return [
+        task.title
+        for task in learner.tasks
+        if task.title not in fingerprints or fingerprints[task.title].digest != task.digest
+    ]

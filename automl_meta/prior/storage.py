@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metadata.files import write_whole
 from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaParams, MetaSGD, Reptile
 from automl_meta.prior.prior import Portfolio, Prior
 from automl_meta.prior.pruning import PrunerModel
@@ -151,7 +152,7 @@ def save_learner(learner: Learner, folder: Path) -> None:
         "facts": learner.facts,
         "sha256": {name: _digest(folder / name) for name in files},
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
 def load_learner(folder: Path) -> Learner:
@@ -164,8 +165,8 @@ def load_learner(folder: Path) -> Learner:
         StoreError: If a file is missing, damaged or of another schema.
     """
     manifest = _read_manifest(folder)
-    tables = _read_tensors(folder, TABLES, manifest)
     try:
+        tables = _read_tensors(folder, TABLES, manifest)
         options = dict(manifest["algorithm"])
         algorithm = _ALGORITHMS[options.pop("name")](**options)
         pruners = {k: PrunerModel(**v) for k, v in manifest["pruners"].items()}
@@ -175,7 +176,7 @@ def load_learner(folder: Path) -> Learner:
             tables["meta_features"].double().numpy(),
             tuple(manifest["feature_names"]),
         )
-        return Learner(
+        learner = Learner(
             manifest["name"],
             tuple(TrainedTask(**task) for task in manifest["tasks"]),
             manifest["metric"],
@@ -186,9 +187,33 @@ def load_learner(folder: Path) -> Learner:
             SearchSpace.from_json(manifest["space"]),
             manifest["facts"],
         )
-    except (KeyError, TypeError) as error:
+    except StoreError:  # a ValueError too, but it says already what is wrong
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"The manifest {folder / MANIFEST} lacks or garbles {error}. Train the learner again."
         raise StoreError(msg) from error
+    _check_tables(learner, folder)
+    return learner
+
+
+def _check_tables(learner: Learner, folder: Path) -> None:
+    """Refuse tables that do not belong to the tasks and configurations of the manifest."""
+    portfolio = learner.portfolio
+    n = len(learner.tasks)
+    expected = {
+        "regrets": (portfolio.regrets, (n, len(portfolio.configurations))),
+        "meta_features": (portfolio.meta_features, (n, len(portfolio.feature_names))),
+    }
+    for name, (table, shape) in expected.items():
+        if table.shape != shape:
+            msg = (
+                f"The {name} in {folder / TABLES} have shape {table.shape}, but the manifest names {shape[0]} "
+                f"tasks and {shape[1]} columns. Copy the whole folder again or train the learner again."
+            )
+            raise StoreError(msg)
+    if ALL not in learner.surrogates:
+        msg = f"The manifest {folder / MANIFEST} lacks the model '{ALL}'. Train the learner again."
+        raise StoreError(msg)
 
 
 def _read_manifest(folder: Path) -> JSON:

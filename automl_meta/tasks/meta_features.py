@@ -22,6 +22,8 @@ from automl_meta.tasks.task import Task
 
 #: Rows that the landmarks (small models) are fitted on at most.
 LANDMARK_ROWS = 500
+#: Of wide tables about every n-th column, so that the correlations stay cheap.
+SHAPE_COLUMNS = 200
 
 #: Names in the order of the vector; the meaning of each stands in docs/meta-learner.md.
 META_FEATURES = (
@@ -98,12 +100,15 @@ def _numbers(table: pd.DataFrame, task: Task) -> FloatArray:
         column = table[name]
         coded = pd.factorize(column, sort=True)[0] if kind == "categorical" else column
         values = np.asarray(coded, dtype=np.float64)
-        spread = np.nanstd(values)
-        columns.append(np.nan_to_num((values - np.nanmean(values)) / (spread or 1.0)))
+        known = values[np.isfinite(values)]
+        if known.size:  # a column may be missing throughout the training part
+            values = (values - known.mean()) / (known.std() or 1.0)
+        columns.append(np.nan_to_num(values))
     return np.column_stack(columns)
 
 
 def _shape(numbers: FloatArray) -> dict[str, float]:
+    numbers = numbers[:, :: max(1, numbers.shape[1] // SHAPE_COLUMNS)]
     skewness = np.abs(np.mean(numbers**3, axis=0))
     kurtosis = np.mean(numbers**4, axis=0)
     covariance = np.atleast_2d(numbers.T @ numbers / len(numbers))

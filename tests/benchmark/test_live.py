@@ -1,6 +1,7 @@
 """A live comparison: same folds for all, resumable, honest about what it did."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -54,6 +55,9 @@ def test_an_interrupted_comparison_goes_on_and_repeats_nothing(tasks, tmp_path):
     notes = " ".join(comparison_notes(table, tasks, SETTINGS))
     assert "1 tasks, 2 seeds, 3 trials, 2 folds, at most 80 rows" in notes
     assert "never saw the task or a near copy of it: none" in notes
+    assert "With 2 folds the pruner never acts" in notes
+    four = " ".join(comparison_notes(table, tasks, replace(SETTINGS, folds=4)))
+    assert "never acts" not in four
 
 
 def test_equal_methods_get_equal_scores_whatever_they_are_called(tasks, tmp_path):
@@ -61,6 +65,44 @@ def test_equal_methods_get_equal_scores_whatever_they_are_called(tasks, tmp_path
     table = compare_live(tasks, twins, get_family("knn"), tmp_path, SETTINGS)
     a, b = (table[table["method"] == t.name]["score"].tolist() for t in twins)
     assert a == b
+
+
+ONE = LiveSettings(trials=1, folds=2, seeds=(0,), max_rows=80, prior="none")
+
+
+def test_runs_of_other_settings_are_refused_and_more_seeds_are_not(tasks, tmp_path):
+    compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, ONE)
+    changes = {
+        "trials": 2,
+        "folds": 3,
+        "max_rows": 90,
+        "prior": "default",
+        "trial_seconds": 9.0,
+        "memory": 3000,
+    }
+    for name, value in changes.items():
+        other = replace(ONE, **{name: value})
+        with pytest.raises(StoreError, match=rf"other settings:.* {name} .*name another --output"):
+            compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, other)
+    with pytest.raises(StoreError, match="family 'knn', now 'linear'; spaces"):
+        compare_live(tasks, [RANDOM], get_family("linear"), tmp_path, ONE)
+    more = replace(ONE, seeds=(0, 1), jobs=2)
+    assert len(compare_live(tasks, [RANDOM, TPE], get_family("knn"), tmp_path, more)) == 4
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(StoreError, match=r"no settings\.json"):
+        compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, ONE)
+
+
+def test_a_prior_trained_anew_is_another_one(tasks, tmp_path):
+    learner = tmp_path / "prior" / "knn-classification"
+    learner.mkdir(parents=True)
+    (learner / "manifest.json").write_text("{}")
+    here = replace(ONE, prior=str(tmp_path / "prior"))
+    compare_live(tasks, [RANDOM], get_family("knn"), tmp_path / "out", here)
+    compare_live(tasks, [RANDOM], get_family("knn"), tmp_path / "out", here)
+    (learner / "manifest.json").write_text('{"schema": 1}')
+    with pytest.raises(StoreError, match="other settings: learners"):
+        compare_live(tasks, [RANDOM], get_family("knn"), tmp_path / "out", here)
 
 
 def test_a_damaged_run_is_named(tasks, tmp_path):

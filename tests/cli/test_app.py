@@ -304,9 +304,20 @@ def test_collect_writes_a_meta_dataset(
     assert run([*words, "--output", str(tmp_path / "data")]) == 0
     assert "of 2 tasks" in capsys.readouterr().out
     assert list((tmp_path / "data").rglob("*.parquet"))
+    suite.write_text(
+        f'name = "third"\n[[task]]\ntitle = "three"\nreference = "{table}"\ntarget = "height"\n'
+    )
+    assert run([*words, "--output", str(tmp_path / "data")]) == 0
+    assert capsys.readouterr().out.startswith("9 evaluations of 3 tasks")
+    assert run([*words, "--seed", "1", "--output", str(tmp_path / "data")]) == 1
+    shown = capsys.readouterr().err.strip()
+    assert "seed 0, now 1" in shown
+    assert shown.endswith("or name another --output.")
 
 
-def test_compare_writes_a_report(table: Path, tmp_path: Path) -> None:
+def test_compare_writes_a_report(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     suite = tmp_path / "one.toml"
     suite.write_text(
         f'name = "one"\n[[task]]\ntitle = "t"\nreference = "{table}"\ntarget = "label"\n'
@@ -317,6 +328,10 @@ def test_compare_writes_a_report(table: Path, tmp_path: Path) -> None:
     assert "cannot be told apart" in (tmp_path / "out" / "report.md").read_text() or (
         "than TPE" in (tmp_path / "out" / "report.md").read_text()
     )
+    assert "the pruner never acts" in (tmp_path / "out" / "report.md").read_text()
+    capsys.readouterr()
+    assert run([*words, "--max-rows", "100"]) == 1
+    assert "max_rows 1000, now 100" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

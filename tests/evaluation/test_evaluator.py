@@ -61,7 +61,7 @@ FAMILY = replace(KNN, name="misbehaving", build=build)
         ("raise", "failed", "ZeroDivisionError: made to fail, over two lines"),
         ("nan", "failed", "ValueError"),
         ("hang", "timeout", "over 2 s in fold 1"),
-        ("die", "memory", "worker process died"),
+        ("die", "failed", "worker process died"),
         ("eat", "memory", "over 300 MiB in fold 1"),
     ],
 )

@@ -1,9 +1,11 @@
 """Collecting for real, stopping in the middle, going on, and what is stored."""
 
+from dataclasses import replace
+
 import pytest
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
-from automl_meta.metadata.collect import CollectSettings, collect, small_copy
+from automl_meta.metadata.collect import CollectSettings, _units, collect, small_copy
 from automl_meta.metadata.store import (
     EVALUATIONS,
     compact,
@@ -11,7 +13,8 @@ from automl_meta.metadata.store import (
     read_evaluations,
     read_tasks,
 )
-from automl_meta.pipelines import get_family
+from automl_meta.metadata.store import SETTINGS as SETTINGS_FILE
+from automl_meta.pipelines import SKLEARN_FAMILIES, get_family
 
 FAMILIES = [get_family("knn"), get_family("linear")]
 SETTINGS = CollectSettings(n_configurations=4, round_size=2, folds=2, max_rows=50)
@@ -56,6 +59,68 @@ def test_an_interrupted_collection_goes_on_and_ends_with_the_same_rows(tasks, tm
         == table.sort_values(["family", "task", "number"], ignore_index=True)["scores"].tolist()
     )
     assert read_tasks(tmp_path / "c") == read_tasks(tmp_path / "a")
+
+
+def test_a_collection_grows_by_tasks_and_configurations(tasks, tmp_path):
+    knn, small = FAMILIES[:1], replace(SETTINGS, n_configurations=3)
+    collect(tasks[:1], knn, tmp_path, small)
+    assert sorted(read_evaluations(tmp_path)["number"]) == [0, 1, 2]
+    told = []
+    more = replace(SETTINGS, n_configurations=4, jobs=2)
+    collect(tasks[1:], knn, tmp_path, more)
+    assert [record.title for record in read_tasks(tmp_path)] == ["one", "two"]
+    # The half-full unit of three configurations is filled, the full one is not made again.
+    collect(tasks, knn, tmp_path, more, lambda *a: told.append(a[2]))
+    assert told == ["one--0002-0004--knn"]
+    table = read_evaluations(tmp_path)
+    assert table.groupby("task")["number"].apply(sorted).tolist() == [[0, 1, 2, 3]] * 2
+    # A shorter design is there already.
+    collect(tasks, knn, tmp_path, small, lambda *a: told.append(a[2]))
+    assert len(told) == 1
+
+
+def test_other_settings_and_changed_tasks_never_join_a_collection(tasks, task_of, tmp_path):
+    first = replace(SETTINGS, n_configurations=1)
+    collect(tasks[:1], FAMILIES[:1], tmp_path, first)
+    changes = {
+        "folds": 3,
+        "seed": 1,
+        "max_rows": 55,
+        "seconds_per_fold": 9.0,
+        "memory": 2000,
+        "round_size": 3,
+    }
+    for name, value in changes.items():
+        with pytest.raises(StoreError, match=rf"other settings: {name} .*or name another --output"):
+            collect(tasks, FAMILIES, tmp_path, replace(first, **{name: value}))
+    assert len(read_tasks(tmp_path)) == 1
+    with pytest.raises(StoreError, match="The task one"):
+        collect([task_of("one", 4)], FAMILIES, tmp_path, first)
+
+
+def test_collecting_goes_on_in_a_compacted_folder(tasks, tmp_path):
+    first = replace(SETTINGS, n_configurations=1)
+    collect(tasks[:1], FAMILIES[:1], tmp_path / "a", first)
+    compact(tmp_path / "a", tmp_path / "b")
+    collect(tasks[1:], FAMILIES[:1], tmp_path / "b", first)
+    assert sorted(read_evaluations(tmp_path / "b")["task"]) == ["one", "two"]
+    with pytest.raises(StoreError, match="other settings: folds 2, now 3"):
+        collect(tasks, FAMILIES, tmp_path / "b", replace(first, folds=3))
+    (tmp_path / "b" / SETTINGS_FILE).unlink()
+    with pytest.raises(StoreError, match=r"no collect\.json"):
+        collect(tasks, FAMILIES, tmp_path / "b", first)
+
+
+def test_sets_of_families_with_the_same_letters_have_their_own_parts(task_of):
+    names = [family.name for family in SKLEARN_FAMILIES]
+    task = task_of("one", 1)
+    units = [_first_unit(task, order) for order in (names, [*names[:-2], names[-1], names[-2]])]
+    assert len({unit.name for unit in units}) == 2
+    assert all(len(unit.name) < 80 for unit in units)
+
+
+def _first_unit(task, names):
+    return next(_units([task], [get_family(name) for name in names], SETTINGS))
 
 
 def test_rows_carry_every_metric_for_every_fold(tasks, tmp_path):

@@ -116,6 +116,13 @@ def test_fidelity_scales_trees():
         Budget(fidelity=0.0)
 
 
+def test_auto_scales_what_its_member_scales():
+    chosen = {
+        point["family"]: AUTO.fidelity_of(point) for point in AUTO.starting_points("regression")
+    }
+    assert chosen == {family.name: family.fidelity for family in SKLEARN_FAMILIES}
+
+
 def test_more_neighbours_than_rows_is_all_rows():
     knn = get_family("knn")
     configuration = {**knn.default("regression"), "n_neighbors": 100}

@@ -1,6 +1,7 @@
 """From stored evaluations to a collection of learners that leave out what they must."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,80 @@ def test_resume_keeps_finished_learners(stored, tmp_path):
     )
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert sorted(told) == ["linear-classification", "linear-regression"]
+
+
+def rewrite(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def turned_round(text):
+    return json.dumps({name: [-s for s in folds] for name, folds in json.loads(text).items()})
+
+
+OF_ALL = ("settings", "evaluations", "scores", "meta-features")
+
+
+@pytest.mark.parametrize("harm", [*OF_ALL, "weights", "space", "unreadable"])
+def test_resume_trains_again_what_would_come_out_differently(harm, stored, tmp_path):
+    folder, records = stored
+    out = tmp_path / "out"
+    build_collection(folder, out, FAMILIES[:1], QUICK)
+    settings = QUICK
+    manifest = out / "knn-classification" / "manifest.json"
+    if harm == "settings":
+        settings = replace(QUICK, training=TrainingSettings(steps=2))
+    elif harm == "evaluations":
+        table = pd.read_parquet(folder / EVALUATIONS)
+        table[table["number"] < 7].to_parquet(folder / EVALUATIONS)
+    elif harm == "scores":
+        table = pd.read_parquet(folder / EVALUATIONS)
+        table["scores"] = [turned_round(text) for text in table["scores"]]
+        table.to_parquet(folder / EVALUATIONS)
+    elif harm == "meta-features":
+        features = dict.fromkeys(META_FEATURES, 0.5)
+        write_tasks(folder, [replace(record, meta_features=features) for record in records])
+    elif harm == "weights":
+        (manifest.parent / "all.safetensors").write_bytes(b"half a file")
+    elif harm == "space":
+        space = FAMILIES[0].space("classification")
+        rewrite(manifest, space={**space.to_json(), "version": space.version + 1})
+    else:
+        manifest.write_text("{")
+    told = []
+    build_collection(
+        folder, out, FAMILIES[:1], settings, resume=True, on_built=lambda b: told.append(b.name)
+    )
+    everything = ["knn-classification", "knn-regression"]
+    assert sorted(told) == (everything if harm in OF_ALL else everything[:1])
+    learner = Collection(out).learner(FAMILIES[0].space("classification"))
+    assert learner.facts["training"]["steps"] == settings.training.steps
+
+
+def test_resume_after_the_meta_dataset_grew_trains_on_all_of_it(stored, tmp_path):
+    folder, records = stored
+    out = tmp_path / "out"
+    write_tasks(folder, records[:-1])
+    build_collection(folder, out, FAMILIES[:1], QUICK)
+    write_tasks(folder, records)
+    build_collection(folder, out, FAMILIES[:1], QUICK, resume=True)
+    learner = Collection(out).learner(FAMILIES[0].space("regression"))
+    assert [task.title for task in learner.tasks] == [f"task {i}" for i in range(6, 10)]
+    assert Collection(out).choose(learner, records[9].fingerprint).model.startswith("fold-")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("change", ["another task of this title", "a task less"])
+def test_learners_of_two_meta_datasets_never_share_a_folder(change, resume, stored, tmp_path):
+    folder, records = stored
+    out = tmp_path / "out"
+    build_collection(folder, out, FAMILIES[:1], QUICK)
+    before = (out / "tasks.json").read_bytes()
+    last = replace(records[-1], fingerprint=replace(records[-1].fingerprint, n_rows=999))
+    write_tasks(folder, [*records[:-1], *([last] if change.startswith("another") else [])])
+    with pytest.raises(StoreError, match=r"knn-regression .*task 9 .*\(1 of 4 tasks\).*--output"):
+        build_collection(folder, out, FAMILIES[1:], QUICK, resume=resume)
+    assert (out / "tasks.json").read_bytes() == before
+    assert not (out / "linear-classification").exists()
 
 
 def test_auto_joins_its_members_and_failures_are_the_worst(stored):

@@ -1,6 +1,8 @@
 """Warm start, pruning, proposals, storage and the choice of a model."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,6 +174,74 @@ def test_collection_leaves_out_what_it_was_trained_on(learner, table, tmp_path):
         collection.learner(_changed(table.space))
     with pytest.raises(StoreError, match="No meta-learners"):
         Collection(tmp_path / "nothing")
+
+
+def test_a_copy_never_goes_unseen_where_fingerprints_do_not_fit(learner, table, tmp_path):
+    save_learner(learner, tmp_path / learner.name)
+    records = [t.record for t in table.tasks]
+    changed = replace(records[3], fingerprint=replace(records[3].fingerprint, n_rows=7))
+    stored = load_learner(tmp_path / learner.name)
+    new = Fingerprint(5000, 3, (0.2, 0.2, 0.2, 0, 0), ((0.0,) * 7,))
+    for wrong in ([*records[:3], *records[4:]], [*records[:3], changed, *records[4:]]):
+        write_tasks(tmp_path, wrong)
+        for fingerprint in (records[3].fingerprint, new):
+            with pytest.raises(
+                StoreError, match=r"task 3 missing or changed \(1 of 8 tasks\).*none"
+            ):
+                Collection(tmp_path).choose(stored, fingerprint)
+    write_tasks(tmp_path, [*records, replace(changed, title="of another learner")])
+    assert Collection(tmp_path).choose(stored, records[3].fingerprint).model == "fold-1"
+
+
+GARBLED = {
+    "no digests": {"sha256": None},
+    "no table's digest": {"sha256": {}},
+    "algorithm in words": {"algorithm": "MetaSGD"},
+    "unknown algorithm": {"algorithm": {"name": "Adam"}},
+    "rate below zero": {"algorithm": {"name": "MetaSGD", "initial_rate": -1.0, "steps": 1}},
+    "pruners in a list": {"pruners": [1]},
+    "no model of all": {"pruners": {}},
+    "space in words": {"space": "toy"},
+    "unknown distribution": {
+        "space": {"name": "a", "version": 1, "distributions": {"x": {"name": "?"}}}
+    },
+    "version in words": {"space": {"name": "a", "version": "one"}},
+    "tasks without folds": {"tasks": [{"title": "a"}]},
+    "no facts": {"facts": ...},
+    "a task less": {"tasks": []},
+    "a configuration less": {"configurations": []},
+    "a feature less": {"feature_names": ["shift"]},
+}
+
+
+@pytest.mark.parametrize("case", GARBLED)
+def test_garbled_manifests_are_named(case, learner, tmp_path):
+    save_learner(learner, tmp_path)
+    path = tmp_path / "manifest.json"
+    manifest = {**json.loads(path.read_text()), **GARBLED[case]}
+    path.write_text(json.dumps({k: v for k, v in manifest.items() if v is not ...}))
+    with pytest.raises(StoreError, match=r"again\.$"):
+        load_learner(tmp_path)
+
+
+def test_a_learner_saved_by_half_keeps_its_old_manifest_and_is_refused(
+    learner, tmp_path, monkeypatch
+):
+    save_learner(learner, tmp_path)
+    before = (tmp_path / "manifest.json").read_bytes()
+    real = Path.write_text
+
+    def break_off(self, text, **options):
+        real(self, text[:20], **options)
+        raise KeyboardInterrupt
+
+    weights = {k: {n: v + 1.0 for n, v in m.items()} for k, m in learner.surrogates.items()}
+    monkeypatch.setattr(Path, "write_text", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        save_learner(replace(learner, surrogates=weights), tmp_path)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+    with pytest.raises(StoreError, match="not the file that its manifest names"):
+        load_learner(tmp_path)
 
 
 def _changed(space):

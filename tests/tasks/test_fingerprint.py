@@ -97,3 +97,34 @@ def test_meta_features_are_finite_and_complete(kind):
     assert values["log_classes"] == (1.0 if kind == "binary" else 0.0)
     if kind == "regression":  # the target is a column: a tree must see it
         assert values["landmark_tree"] > 0.5
+
+
+@pytest.mark.parametrize("share", [0.9, 0.75, 0.5])
+def test_a_part_of_a_table_is_recognised(share):
+    task = make_task()
+    rows = np.random.default_rng(1).permutation(200)[: int(200 * share)]
+    part = replace(
+        task,
+        features=task.features.iloc[rows].reset_index(drop=True)[["w", "z", "y", "x"]],
+        target=task.target[rows],
+        columns={name: task.columns[name] for name in "wzyx"},
+        split=Split(np.arange(len(rows)), np.array([], dtype=np.int64), "all"),
+    )
+    assert near_duplicates(fingerprint(task), fingerprint(part))
+    assert not near_duplicates(fingerprint(make_task(1, n=230)), fingerprint(part))
+
+
+def test_two_balanced_tables_of_equal_size_are_no_copies():
+    first, second = make_task(1), make_task(2)
+    balanced = np.arange(200) % 2
+    pair = [fingerprint(replace(t, target=balanced)) for t in (first, second)]
+    assert pair[0].target == pair[1].target
+    assert not near_duplicates(*pair)
+
+
+def test_meta_features_of_a_column_that_is_empty_in_the_training_part_warn_nobody():
+    from automl_meta.tasks.meta_features import meta_features
+
+    task = make_task()
+    task.features["x"] = np.nan
+    assert np.isfinite(list(meta_features(task).values())).all()
