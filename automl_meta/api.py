@@ -34,7 +34,8 @@ class FitResult:
         path: Folder with ``model.skops``, ``result.json``, ``study.log``, ``report.html``, ``report.md``.
         best_configuration: The best configuration by cross-validation.
         best_score: Its cross-validation score; greater is better.
-        test_score: Score of the refitted model on the held-out rows.
+        test_score: Score of the refitted model on the held-out rows, or None where it has none;
+            ``document["test"]["reason"]`` says why.
         metric: The scikit-learn scorer behind both scores.
         document: The whole ``result.json``.
     """
@@ -42,7 +43,7 @@ class FitResult:
     path: Path
     best_configuration: Configuration
     best_score: float
-    test_score: float
+    test_score: float | None
     metric: str
     document: JSON
 
@@ -206,7 +207,7 @@ def _result(folder: Path, document: dict[str, Any]) -> FitResult:
         path=folder,
         best_configuration=search["best_configuration"],
         best_score=search["best_score"],
-        test_score=document["test"]["score"],
+        test_score=(document["test"] or {}).get("score"),
         metric=document["task"]["metric"],
         document=document,
     )

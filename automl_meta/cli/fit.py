@@ -48,7 +48,11 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
         ),
     ] = None,
     folds: Annotated[
-        str, typer.Option(metavar="K", help="Cross-validation folds inside the training part.")
+        str,
+        typer.Option(
+            metavar="K",
+            help="Cross-validation folds inside the training part; pruning needs at least 4.",
+        ),
     ] = "5",
     metric: Annotated[
         str | None,
@@ -69,7 +73,8 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
         str,
         typer.Option(
             metavar="default|none|PATH",
-            help="Meta-learner: the one that ships, none (plain Optuna TPE), or a trained one.",
+            help="Meta-learner: the one that ships, none (plain Optuna TPE; it starts blind, no defaults are "
+            "queued), or a trained one.",
         ),
     ] = "default",
     output: Annotated[

@@ -21,25 +21,27 @@ def fit_summary(document: JSON, path: Path) -> str:
     """
     shown = view(document)
     rows = [[dim(label), value] for label, value in _facts(document)]
-    places = [
-        [dim("report"), str(path / "report.html")],
-        [dim("model"), str(path / "model.skops")],
-        [dim("predict"), f"automl-meta predict --model {path} --input new.csv"],
-    ]
+    places = [[dim("report"), str(path / "report.html")]]
+    if (path / "model.skops").is_file():  # not after Ctrl-C during the refit
+        places += [
+            [dim("model"), str(path / "model.skops")],
+            [dim("predict"), f"automl-meta predict --model {path} --input new.csv"],
+        ]
     parts = [bold(shown["title"]), shown["subtitle"], "", columns(rows), ""]
     parts += [shown["caution"], ""] if shown["caution"] else []
     return "\n".join([*parts, columns(places)])
 
 
 def _facts(document: JSON) -> list[tuple[str, str]]:
-    test, search = document["test"], document["search"]
-    facts = [
-        (
-            f"held-out {test['metric']}",
-            bold(number(test["score"])) + f"  on {test['n_rows']:,} rows the search never saw",
-        ),
-    ]
-    default = test["best_default"]
+    test, search = document["test"] or {}, document["search"]
+    if test.get("score") is None:
+        held_out = test.get("reason") or "none: the run ended before its model was scored"
+    else:
+        held_out = (
+            bold(number(test["score"])) + f"  on {test['n_rows']:,} rows the search never saw"
+        )
+    facts = [(f"held-out {document['task']['metric']}", held_out)]
+    default = test.get("best_default")
     if default:
         facts.append(
             ("best default there", f"{number(default['test_score'])}  {default['family']}")

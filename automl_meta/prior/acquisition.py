@@ -5,7 +5,7 @@ from scipy.special import erfcx
 from scipy.stats import norm
 
 from automl_meta._typing import FloatArray
-from automl_meta.spaces import Encoder
+from automl_meta.spaces import Encoder, SearchSpace
 
 N_SAMPLES = 600
 N_NEIGHBOURS = 60
@@ -50,6 +50,9 @@ def candidates(
     scores: FloatArray,
     extra: FloatArray,
     rng: np.random.Generator,
+    space: SearchSpace | None = None,
+    *,
+    proven_only: bool = False,
 ) -> FloatArray:
     """Return unit rows to choose from: samples, neighbours of the best observed ones, and extra points.
 
@@ -59,17 +62,49 @@ def candidates(
         scores: Their scores, shape [n].
         extra: Further unit rows, shape [e, p]: configurations that were good on past tasks.
         rng: Source of randomness.
+        space: The space that is searched, where it is not the encoder's: every row lies in it.
+        proven_only: Offer the extra points alone, as long as one of them is new.
 
     Returns:
         A valid unit matrix without rows that were observed already, shape [m, p], m >= 1.
     """
+    if proven_only and len(extra):
+        rows = _fresh(_lying_in(encoder, extra, space, rng), observed)
+        if len(rows):
+            return rows
     incumbents = observed[np.argsort(-scores)[:N_INCUMBENTS]]
     near = [neighbours(encoder, row, N_NEIGHBOURS, rng) for row in incumbents]
     parts = [encoder.sample_units(rng, N_SAMPLES), extra, *near]
-    rows = np.unique(encoder.normalise(np.concatenate(parts)), axis=0)
+    rows = _lying_in(encoder, np.concatenate(parts), space, rng)
+    fresh = _fresh(rows, observed)
+    return fresh if len(fresh) else rows
+
+
+def _lying_in(
+    encoder: Encoder, rows: FloatArray, space: SearchSpace | None, rng: np.random.Generator
+) -> FloatArray:
+    """Return distinct valid rows, within the searched space where that is another one."""
+    valid = encoder.normalise(rows)
+    return np.unique(valid if space is None else _within(encoder, valid, space, rng), axis=0)
+
+
+def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
+    """Return the rows that were not observed."""
     seen = {_key(row) for row in observed}
-    fresh = np.array([_key(row) not in seen for row in rows])
-    return rows[fresh] if fresh.any() else rows
+    new: FloatArray = rows[np.array([_key(row) not in seen for row in rows], dtype=bool)]
+    return new
+
+
+def _within(
+    encoder: Encoder, rows: FloatArray, space: SearchSpace, rng: np.random.Generator
+) -> FloatArray:
+    """Return the rows that fit a searched space, moved into it, and samples of it."""
+    configurations = [encoder.from_units(row) for row in rows]
+    inside = [space.clip(c) for c in configurations if space.fits(c)]
+    # Few rows may be left of a strongly narrowed space, so it is sampled itself too.
+    known = [encoder.space.clip(c) for c in [*inside, *space.sample(rng, N_SAMPLES)]]
+    allowed = [c for c in known if space.fits(c)]
+    return encoder.to_units(allowed) if allowed else rows
 
 
 def neighbours(encoder: Encoder, row: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:

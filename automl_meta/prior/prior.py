@@ -22,6 +22,9 @@ TASK_ONLY_EVERY = 5
 TASK_ONLY_FROM = 8
 #: From this many trials on, the other proposals weigh both models by how well they predict the trials.
 BLEND_FROM = 5
+#: Every second proposal is chosen among configurations that past tasks evaluated: they span all families,
+#: while the free ones tend to stay where the surrogate is best and its differences are noise.
+PROVEN_EVERY = 2
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,24 @@ class Portfolio:
     meta_features: FloatArray
     feature_names: tuple[str, ...]
 
-    def best(self, n: int, features: Mapping[str, float] | None = None) -> list[Configuration]:
+    def best(
+        self,
+        n: int,
+        features: Mapping[str, float] | None = None,
+        space: SearchSpace | None = None,
+    ) -> list[Configuration]:
         """Return the greedy set of n, conditioned on the new task's meta-features where given.
 
         Args:
             n: How many, >= 0.
             features: Meta-features by name; missing ones are ignored.
+            space: Only configurations whose categories it has.
         """
         weights = None if features is None else self._weights(features)
-        return [self.configurations[i] for i in greedy_set(self.regrets, n, weights)]
+        kept = [i for i, c in enumerate(self.configurations) if space is None or space.fits(c)]
+        if not kept:
+            return []
+        return [self.configurations[kept[i]] for i in greedy_set(self.regrets[:, kept], n, weights)]
 
     def _weights(self, features: Mapping[str, float]) -> FloatArray | None:
         known = [i for i, name in enumerate(self.feature_names) if name in features]
@@ -96,21 +108,28 @@ class Prior:
     facts: JSON = field(default_factory=dict)
 
     def warm_start(
-        self, n: int, meta_features: Mapping[str, float] | None = None
+        self,
+        n: int,
+        meta_features: Mapping[str, float] | None = None,
+        *,
+        space: SearchSpace | None = None,
     ) -> list[Configuration]:
         """Return the first configurations to try, best first.
 
         Args:
             n: How many, >= 0; fewer come back where the past offers fewer.
             meta_features: Of the new task, to prefer what was good on similar tasks.
+            space: The space that is searched, if narrower: only configurations whose categories it has.
         """
-        return self.portfolio.best(n, meta_features)
+        return self.portfolio.best(n, meta_features, space)
 
     def propose(
         self,
         observed: Sequence[Observation],
         pending: Sequence[Configuration],
         rng: np.random.Generator,
+        *,
+        space: SearchSpace | None = None,
     ) -> Configuration:
         """Return the configuration to try next.
 
@@ -118,6 +137,7 @@ class Prior:
             observed: Finished trials, failed ones included, in order.
             pending: Trials that are running: believed to score what the model predicts.
             rng: Source of randomness.
+            space: The space that is searched, if narrower: the proposal is the best one within it.
         """
         encoder = Encoder(self.space)
         trials = _support(observed, rng)
@@ -133,6 +153,8 @@ class Prior:
             models[0][1].scores,
             encoder.to_units(self.portfolio.configurations),
             rng,
+            None if space == self.space else space,
+            proven_only=len(observed) % PROVEN_EVERY == 0,
         )
         x = encoder.expand(rows)
         gain = sum(weight * log_gain(model, x) for weight, model in models)

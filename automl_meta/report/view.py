@@ -92,8 +92,11 @@ def _gain(result: JSON) -> float | None:
 
 def _verdict(result: JSON) -> str:
     test = result["test"]
-    if not test or test["score"] is None:
+    if result["search"]["best_trial"] is None:
         return "The search ended without a usable trial: no model was fitted. The reasons are in the table of trials."
+    if not test or test["score"] is None:
+        why = (test or {}).get("reason") or "The run ended before its model was fitted and scored."
+        return f"There is no held-out score. {why}"
     head = f"The best model found scores {number(test['score'])} ({test['metric']}) on {test['n_rows']:,} held-out rows that the search never saw"
     gain = _gain(result)
     if gain is None:
@@ -160,13 +163,13 @@ def _score_rows(result: JSON) -> list[dict[str, str | bool]]:
     rows: list[dict[str, str | bool]] = []
     test, search = result["test"], result["search"]
     chosen = (test or {}).get("best_default") or {}
-    if test and test["score"] is not None:
+    if search["best_trial"] is not None:
         rows.append(
             {
                 "name": "this search",
                 "note": "",
                 "cv": number(search["best_score"]),
-                "test": number(test["score"]),
+                "test": number((test or {}).get("score")),
                 "ours": True,
             }
         )

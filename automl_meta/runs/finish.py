@@ -1,5 +1,6 @@
 """After the search: the family defaults on the same folds, the refit, the held-out scores."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +17,25 @@ from automl_meta.tasks.task import Task
 _FIT_ERRORS = (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError, AttributeError)
 
 
-def refit(
-    task: Task, family: Family, configuration: Configuration, *, seed: int
-) -> tuple[Any, float]:
-    """Fit a configuration on the whole training part and score it on the held-out part.
+def held_out_score(task: Task, pipeline: Any) -> tuple[float | None, str | None]:
+    """Return the score of a fitted pipeline on the held-out part, or None and why there is none.
+
+    Args:
+        task: The task; its metric may be undefined there, such as ROC AUC on rows of one class.
+        pipeline: Fitted on the training part.
+    """
+    try:
+        score = score_pipeline(task, task.split.test, pipeline)[task.metric]
+    except _FIT_ERRORS as error:
+        what = " ".join(str(error).split()) or type(error).__name__
+        return None, f"{task.metric} could not be computed on the held-out rows: {what}"
+    if not math.isfinite(score):
+        return None, f"{task.metric} is undefined on the held-out rows."
+    return score, None
+
+
+def refit(task: Task, family: Family, configuration: Configuration, *, seed: int) -> Any:
+    """Fit a configuration on the whole training part.
 
     One thread, as in the search: a boosting library's threads on busy cores can be ten times slower.
 
@@ -30,10 +46,9 @@ def refit(
         seed: Seed of the estimator, as in the search.
 
     Returns:
-        The fitted pipeline and its score under the task's metric.
+        The fitted pipeline.
     """
-    pipeline = fit_pipeline(task, task.split.train, family, configuration, Budget(seed=seed))
-    return pipeline, score_pipeline(task, task.split.test, pipeline)[task.metric]
+    return fit_pipeline(task, task.split.train, family, configuration, Budget(seed=seed))
 
 
 def default_members(family: Family) -> tuple[Family, ...]:
@@ -100,6 +115,6 @@ def _test_score(
     task: Task, family: Family, configuration: Configuration, seed: int
 ) -> float | None:
     try:
-        return refit(task, family, configuration, seed=seed)[1]
+        return held_out_score(task, refit(task, family, configuration, seed=seed))[0]
     except _FIT_ERRORS:
         return None

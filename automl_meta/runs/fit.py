@@ -18,7 +18,13 @@ from automl_meta.evaluation import Evaluator, Folds, Limits
 from automl_meta.exceptions import AutomlMetaError
 from automl_meta.pipelines import Family, get_family
 from automl_meta.runs.events import Listener, Progress, ignore
-from automl_meta.runs.finish import best_default, evaluate_defaults, refit
+from automl_meta.runs.finish import (
+    best_default,
+    default_members,
+    evaluate_defaults,
+    held_out_score,
+    refit,
+)
 from automl_meta.runs.folder import JOURNAL, MODEL, RESULT, exclusive, prepare_folder, write_json
 from automl_meta.runs.importance import importances
 from automl_meta.runs.interrupt import GracefulInterrupt
@@ -44,14 +50,12 @@ from automl_meta.runs.study import (
     stored_identity,
     sweep_stale,
 )
-from automl_meta.search.warm_start import warm_start
+from automl_meta.search.warm_start import fitted, warm_start
 from automl_meta.spaces import SearchSpace
 from automl_meta.tasks.fingerprint import fingerprint
 from automl_meta.tasks.task import Task
 
-#: Multiplier that keeps the samplers of a resumed run apart: the same seed again would draw the
-#: configurations that the first part has already drawn.
-_RESUME_STRIDE = 1_000_003
+NO_MODEL = "Ctrl-C was pressed during the refit, so there is no model yet: --resume fits it."
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class _Run:
         self.request, self.family, self.folds, self.listener = request, family, folds, listener
         self.task, self.settings = request.task, request.settings
         self.space = request.space or family.space(request.task.problem)
+        self.points = fitted(request.starting_points, self.space, exact=True)
         self.started = datetime.now(UTC)
         self.clock = time.monotonic()
 
@@ -125,15 +130,25 @@ class _Run:
             ]
             stopped = self._search(study, searcher, evaluators)
             trials = study.get_trials(deepcopy=False, states=FINISHED)
-            result = self._result(trials, searcher, stopped)
+            with GracefulInterrupt(lambda: None) as interrupt:
+                result = self._result(trials, searcher, stopped)
+                self._write(result)  # whatever happens from here on, the search is not lost
+            if interrupt.requested:
+                result["search"]["stopped_by"] = "interrupt"
             if result["search"]["best_trial"] is not None:
                 evaluators[0].limits = limits  # the last trial's may have been cut by the timeout
-                self._finish(result, trials, evaluators[0])
+                try:
+                    self._finish(result, trials, evaluators[0])
+                except KeyboardInterrupt:
+                    result["search"]["stopped_by"] = "interrupt"
+        self._write(result)
+        self.listener(Progress("done", len(trials), len(trials), result["search"]["best_score"]))
+        return result
+
+    def _write(self, result: JSON) -> None:
         result["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         result["seconds"] = round(time.monotonic() - self.clock, 3)
         write_json(self.request.folder / RESULT, result)
-        self.listener(Progress("done", len(trials), len(trials), result["search"]["best_score"]))
-        return result
 
     def _identity(self) -> JSON:
         return {
@@ -141,6 +156,7 @@ class _Run:
             "metric": self.task.metric,
             "data": fingerprint(self.task).digest,
             "space": self.space.schema_hash,
+            "starting_points": self.points or None,
             "settings": self.settings.to_json(),
         }
 
@@ -172,21 +188,21 @@ class _Run:
         return study, searcher
 
     def _searcher(self, earlier: int) -> Searcher:
-        seed = (self.settings.seed + earlier * _RESUME_STRIDE) % 2**32
         return make_searcher(
             SearchRequest(
                 prior=self.settings.prior,
                 task=self.task,
                 family=self.family,
                 space=self.space,
-                seed=seed,
+                seed=self.settings.seed,
                 trials=self.settings.trials,
                 folds=self.settings.folds,
+                earlier=earlier,
             )
         )
 
     def _queue(self, study: optuna.Study, searcher: Searcher) -> None:
-        warm_start(study, self.request.starting_points, self.space, origin="user")
+        warm_start(study, self.points, self.space, origin="user")
         warm_start(study, searcher.warm_start[: self.settings.trials], self.space)
         study.set_user_attr("warm_started", True)
 
@@ -240,22 +256,24 @@ class _Run:
     def _finish(self, result: JSON, trials: Sequence[FrozenTrial], evaluator: Evaluator) -> None:
         """Refit the best configuration, store it, score it and the defaults on the held-out part."""
         search = result["search"]
-        self.listener(Progress("refit", 0, 1, search["best_score"]))
-        pipeline, score = refit(
-            self.task,
-            self.family,
-            search["best_configuration"],
-            seed=self.settings.seed,
-        )
-        save_model(self.request.folder / MODEL, self.task, pipeline)
         test: dict[str, Any] = {
             "metric": self.task.metric,
-            "score": score,
+            "score": None,
+            "reason": NO_MODEL,
             "n_rows": len(self.task.split.test),
             "best_default": None,
         }
         result["test"] = test
+        self.listener(Progress("refit", 0, 1, search["best_score"]))
+        pipeline = refit(
+            self.task, self.family, search["best_configuration"], seed=self.settings.seed
+        )
+        save_model(self.request.folder / MODEL, self.task, pipeline)
+        test["reason"] = "Ctrl-C was pressed before the model was scored on the held-out rows."
+        test["score"], test["reason"] = held_out_score(self.task, pipeline)
         result["defaults"] = evaluate_defaults(
             evaluator, self.family, trials, seed=self.settings.seed, listener=self.listener
         )
         test["best_default"] = best_default(result["defaults"])
+        if len(result["defaults"]) < len(default_members(self.family)):  # Ctrl-C left some out
+            search["stopped_by"] = "interrupt"

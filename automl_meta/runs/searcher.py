@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Trials that Optuna's TPE draws at random before its model speaks.
 _TPE_STARTUP = 10
+#: Multiplier that keeps the TPE samplers of a resumed run apart: the same seed again would draw the
+#: configurations that the first part has already drawn.
+_RESUME_STRIDE = 1_000_003
 #: Trials of a learned search that come from the warm-start set.
 WARM_STARTS = 5
 
@@ -68,6 +71,7 @@ class SearchRequest:
         seed: Seed of the sampler.
         trials: Trials in all.
         folds: Cross-validation folds of a complete trial.
+        earlier: Trials that an interrupted run has begun already.
     """
 
     prior: str
@@ -77,6 +81,7 @@ class SearchRequest:
     seed: int
     trials: int
     folds: int
+    earlier: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,12 @@ def make_searcher(request: SearchRequest) -> Searcher:
             f"There is no meta-learner for family {request.family.name} on {request.task.problem} tasks: "
             "Optuna's TPE searched from scratch.",
         )
+    if not set(learner.space.distributions) & set(request.space.distributions):
+        return plain_searcher(
+            request,
+            f"The search space {request.space.name} shares no parameter with the meta-learner's: Optuna's TPE "
+            "searched from scratch.",
+        )
     choice = collection.choose(learner, fingerprint(request.task))
     if choice.model is None:
         return plain_searcher(request, f"{choice.reason} Optuna's TPE searched from scratch.")
@@ -151,7 +162,7 @@ def _collection(prior: str) -> "Collection":
 def _learned_searcher(request: SearchRequest, learner: "MetaLearner", choice: "Choice") -> Searcher:
     facts = learner.prior.facts
     n = min(WARM_STARTS, request.trials)
-    starts = learner.prior.warm_start(n, meta_features(request.task))
+    starts = learner.prior.warm_start(n, meta_features(request.task), space=request.space)
     return Searcher(
         sampler=learner.sampler(space=request.space, seed=request.seed),
         pruner=learner.pruner(n_folds=request.folds),
@@ -186,8 +197,10 @@ def plain_searcher(request: SearchRequest, reason: str) -> Searcher:
         request: What the searcher is for.
         reason: Why no prior is used, for the report.
     """
+    # Its random state runs along with it, unlike MetaSampler's, which knows the trial's number.
+    seed = (request.seed + request.earlier * _RESUME_STRIDE) % 2**32
     return Searcher(
-        sampler=TPESampler(seed=request.seed, n_startup_trials=_TPE_STARTUP),
+        sampler=TPESampler(seed=seed, n_startup_trials=_TPE_STARTUP),
         pruner=NopPruner(),
         warm_start=(),
         prior=PriorUse(used=False, name="none", model=None, reason=reason),

@@ -1,5 +1,6 @@
 """The Optuna study of a run: made or reopened from its journal."""
 
+import json
 from pathlib import Path
 
 import optuna
@@ -67,6 +68,7 @@ def check_same_task(stored: JSON, identity: JSON) -> None:
         "metric": "Give the same --metric",
         "data": "The table has changed since: restore it",
         "space": "Use the same search space",
+        "starting_points": "Give the same starting points",
     }
     for name, remedy in remedies.items():
         if stored.get(name) != identity[name]:
@@ -80,10 +82,11 @@ def check_same_task(stored: JSON, identity: JSON) -> None:
 
 
 def sweep_stale(study: optuna.Study) -> int:
-    """Mark trials that a killed process left running as failed, and queue its warm starts again.
+    """Mark trials that a killed process left running as failed, and queue interrupted starts again.
 
     The journal has no heartbeat, so nobody else does it. The caller holds the folder, therefore no
-    living process owns these trials.
+    living process owns these trials. A starting point whose trial was ended by Ctrl-C or the timeout is
+    queued again too.
 
     Args:
         study: The reopened study.
@@ -93,15 +96,24 @@ def sweep_stale(study: optuna.Study) -> int:
     """
     stale = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     for trial in stale:
-        queued = trial.user_attrs.get(QUEUED)
         for key, value in (("reason", KILLED), (INTERRUPTED, True)):
             # Optuna offers no public way to annotate a trial of a dead process.
             study._storage.set_trial_user_attr(trial._trial_id, key, value)  # noqa: SLF001
         study.tell(trial.number, state=TrialState.FAIL)
-        if queued is not None:
-            origin = trial.user_attrs.get(ORIGIN)
-            study.enqueue_trial(dict(queued), user_attrs={ORIGIN: origin, QUEUED: queued})
+    _queue_again(study)
     return len(stale)
+
+
+def _queue_again(study: optuna.Study) -> None:
+    """Queue the starting points whose last trial was interrupted."""
+    last: dict[str, FrozenTrial] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if QUEUED in trial.user_attrs:
+            last[json.dumps(trial.user_attrs[QUEUED], sort_keys=True)] = trial
+    for trial in last.values():
+        if trial.user_attrs.get(INTERRUPTED) is True:
+            queued, origin = trial.user_attrs[QUEUED], trial.user_attrs.get(ORIGIN)
+            study.enqueue_trial(dict(queued), user_attrs={ORIGIN: origin, QUEUED: queued})
 
 
 def open_study(storage: JournalStorage, searcher: Searcher, identity: JSON) -> optuna.Study:
@@ -126,9 +138,9 @@ def open_study(storage: JournalStorage, searcher: Searcher, identity: JSON) -> o
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that count: finished, and not merely swept after a kill."""
+    """Return the trials that count: finished, and not interrupted by a kill, Ctrl-C or the timeout."""
     return [
         trial
         for trial in study.get_trials(deepcopy=False, states=FINISHED)
-        if trial.user_attrs.get("reason") != KILLED
+        if trial.user_attrs.get(INTERRUPTED) is not True
     ]

@@ -50,6 +50,8 @@ class SearchPrior(Protocol):
         observed: Sequence[Observation],
         pending: Sequence[Configuration],
         rng: np.random.Generator,
+        *,
+        space: SearchSpace | None = None,
     ) -> Configuration:
         """Return the configuration to try next, valid in ``space``.
 
@@ -57,5 +59,6 @@ class SearchPrior(Protocol):
             observed: Finished evaluations, oldest first; possibly none.
             pending: Configurations being evaluated now: a proposal should keep away from them.
             rng: The only source of randomness.
+            space: The space that is searched: the proposal's categories should be among its own.
         """
         ...

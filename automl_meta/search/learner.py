@@ -112,7 +112,8 @@ class MetaLearner:
             study: The study.
             n: How many, >= 1.
             meta_features: The new task's, where they should choose among the starting points.
-            space: The study's space, if it is not the learner's: starting points are clipped into it.
+            space: The study's space, if it is not the learner's: starting points of other categories
+                are left out, numbers are clipped into it.
 
         Returns:
             How many were queued; fewer than ``n`` where clipping makes two equal or the study has some.
@@ -124,5 +125,6 @@ class MetaLearner:
             raise InvalidParameterError.of(
                 "n", "MetaLearner.warm_start", "an int >= 1", n, "Try n=5."
             )
-        configurations = self._prior.warm_start(n, meta_features)
-        return warm_start(study, configurations, self.space if space is None else space)
+        searched = self.space if space is None else space
+        configurations = self._prior.warm_start(n, meta_features, space=searched)
+        return warm_start(study, configurations, searched)

@@ -7,11 +7,9 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.prior.pruning import FIRST_STEP
 from automl_meta.search.history import sign_of
 from automl_meta.search.interface import PruningModel
-
-#: Scores that a trial must have reported before it may be pruned.
-_FIRST_DECISION = 3
 
 
 class MetaPruner(BasePruner):
@@ -68,7 +66,7 @@ class MetaPruner(BasePruner):
         """
         sign = sign_of(study, "MetaPruner")
         scores = self._scores(trial, sign)
-        if not _FIRST_DECISION <= len(scores) < self._n_folds or not _all_finite(scores):
+        if not FIRST_STEP <= len(scores) < self._n_folds or not _all_finite(scores):
             return False
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         finished = [self._scores(other, sign) for other in complete]

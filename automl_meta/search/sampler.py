@@ -60,7 +60,7 @@ class MetaSampler(BaseSampler):
         >>> from optuna.distributions import FloatDistribution
         >>> class Halves:
         ...     space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)})
-        ...     def propose(self, observed, pending, rng):
+        ...     def propose(self, observed, pending, rng, space=None):
         ...         return {"x": 0.5 ** len(observed)}
         >>> study = optuna.create_study(sampler=MetaSampler(Halves(), seed=0))
         >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
@@ -225,7 +225,7 @@ class MetaSampler(BaseSampler):
         tried = [self._complete(known, given) for known in self._tried_before(trials, trial.number)]
         plan: dict[str, ParamValue] = {}
         for _ in range(_PROPOSALS):
-            proposal = dict(self._prior.propose(observed, waiting, rng))
+            proposal = dict(self._prior.propose(observed, waiting, rng, space=self._space))
             plan = self._complete(proposal, given)
             if plan not in tried:
                 return plan, "model"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from optuna import Study
 
-from automl_meta._typing import Configuration
+from automl_meta._typing import Configuration, ParamValue
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.search.attributes import ORIGIN, QUEUED
 from automl_meta.spaces import SearchSpace
@@ -23,7 +23,8 @@ def warm_start(
     """Queue configurations to be tried first, in order, each of them once.
 
     Optuna uses an enqueued number even when it is out of range, fails inside the trial on an unknown
-    category and ignores unknown names, so everything is clipped into the space before.
+    category and ignores unknown names. So what was learned is clipped into the space before; what a user
+    chose is checked instead; only parameters that were left out are filled in.
 
     Args:
         study: Any study.
@@ -35,7 +36,8 @@ def warm_start(
         How many were queued; those that the study has already are skipped.
 
     Raises:
-        InvalidParameterError: If a configuration is no mapping or shares no parameter with the space.
+        InvalidParameterError: If a configuration is no mapping or shares no parameter with the space, or if
+            a user's is not valid in it; then nothing is queued.
 
     Example:
         >>> import optuna
@@ -47,6 +49,26 @@ def warm_start(
         {'origin': 'warm start', 'queued': {'x': 1.0}}
     """
     before = len(study.get_trials(deepcopy=False))
+    for valid in fitted(configurations, space, exact=origin == "user"):
+        study.enqueue_trial(valid, user_attrs={ORIGIN: origin, QUEUED: valid}, skip_if_exists=True)
+    return len(study.get_trials(deepcopy=False)) - before
+
+
+def fitted(
+    configurations: Sequence[Configuration], space: SearchSpace, *, exact: bool
+) -> list[dict[str, ParamValue]]:
+    """Return configurations as a space has them.
+
+    Args:
+        configurations: Starting points.
+        space: The space.
+        exact: Refuse what is not valid, instead of clipping it.
+
+    Raises:
+        InvalidParameterError: If a configuration is no mapping or shares no parameter with the space, or
+            if ``exact`` and it is not valid.
+    """
+    result = []
     for configuration in configurations:
         if not isinstance(configuration, Mapping) or not (
             set(configuration) & set(space.distributions)
@@ -59,7 +81,9 @@ def warm_start(
                 "Check the names.",
             )
         valid = space.clip(configuration)
+        if exact:  # parameters that were left out are filled in, those that were given stay
+            valid = space.validate({**valid, **configuration})
         if valid != dict(configuration):
             _logger.info("warm start %s was changed to fit the space: %s", configuration, valid)
-        study.enqueue_trial(valid, user_attrs={ORIGIN: origin, QUEUED: valid}, skip_if_exists=True)
-    return len(study.get_trials(deepcopy=False)) - before
+        result.append(valid)
+    return result

@@ -173,6 +173,25 @@ class SearchSpace:
             result[name] = units.nearest(distribution, configuration.get(name, _MISSING))
         return result
 
+    def fits(self, configuration: Configuration) -> bool:
+        """Tell whether the space has all the categories that a configuration names.
+
+        A number out of range can be moved to the nearest one that is in it; a category has no neighbour.
+
+        Args:
+            configuration: A configuration of another space; parameters that this one lacks do not count.
+
+        Example:
+            >>> space = SearchSpace("toy", 1, {"kind": CategoricalDistribution(["a", "b"])})
+            >>> space.fits({"kind": "a", "x": 1.0}), space.fits({"kind": "c"})
+            (True, False)
+        """
+        return all(
+            units.contains(distribution, configuration[name])
+            for name, distribution in self.distributions.items()
+            if name in configuration and isinstance(distribution, CategoricalDistribution)
+        )
+
     def sample(self, rng: np.random.Generator, n: int) -> list[dict[str, ParamValue]]:
         """Draw configurations, each parameter uniformly on its (log) scale.
 

@@ -48,12 +48,12 @@ def test_a_search_with_the_prior_finds_what_a_random_one_does_not(learner, table
     for shift in (-0.8, 0.8):
         rng = np.random.default_rng(0)
         trials = [Observation(c, toy_score(c, shift)) for c in prior.warm_start(2)]
-        while len(trials) < 14:
+        while len(trials) < 20:
             configuration = prior.propose(trials, [], rng)
             trials.append(Observation(configuration, toy_score(configuration, shift)))
         ours = max(t.score for t in trials)
         rivals = [
-            max(toy_score(c, shift) for c in table.space.sample(np.random.default_rng(s), 14))
+            max(toy_score(c, shift) for c in table.space.sample(np.random.default_rng(s), 20))
             for s in range(20)
         ]
         assert ours > np.quantile(rivals, 0.9)
@@ -248,3 +248,37 @@ def _changed(space):
     from optuna.distributions import FloatDistribution
 
     return space.narrow(x=FloatDistribution(0.0, 0.5))
+
+
+def test_a_narrowed_space_is_searched_for_its_own_best_point(learner, toy_score):
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    prior = learner.prior("all")
+    narrow = prior.space.narrow(
+        kind=CategoricalDistribution(["bad"]), x=FloatDistribution(0.2, 0.5)
+    )
+    trials = [Observation(c, toy_score(c, 0.0)) for c in prior.warm_start(4)]
+    proposals = [
+        prior.propose(trials, [], np.random.default_rng(seed), space=narrow) for seed in range(4)
+    ]
+    for proposal in proposals:
+        assert narrow.validate(proposal) == proposal
+    assert len({p["x"] for p in proposals}) > 1  # chosen, not the middle of the range
+    wide = prior.propose(trials, [], np.random.default_rng(0))
+    assert prior.propose(trials, [], np.random.default_rng(0), space=prior.space) == wide
+
+
+def test_warm_starts_of_a_narrowed_space_are_learned_ones_and_as_many_as_possible(learner):
+    from optuna.distributions import CategoricalDistribution
+
+    prior = learner.prior("all")
+    narrow = prior.space.narrow(kind=CategoricalDistribution(["bad"]))
+    bad = [c for c in prior.portfolio.configurations if c["kind"] == "bad"]
+    starts = prior.warm_start(3, space=narrow)
+    assert len(starts) == 3
+    assert all(c in bad for c in starts)
+    assert len(prior.warm_start(99, space=narrow)) == len(bad)
+    none = prior.space.narrow(kind=CategoricalDistribution(["other", "bad"])).narrow(
+        kind=CategoricalDistribution(["other"])
+    )
+    assert prior.warm_start(3, space=none) == []

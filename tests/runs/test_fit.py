@@ -14,13 +14,16 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from automl_meta.cli.summary import fit_summary
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.pipelines import get_family
+from automl_meta.report.view import view
 from automl_meta.runs import FitSettings, Progress, RunRequest, load_model, run_fit
-from automl_meta.runs.study import KILLED
+from automl_meta.runs.study import KILLED, finished
 from automl_meta.tasks.task import Task
 
 Run = tuple[Path, dict[str, Any]]
+OWN_START = {"n_neighbors": 7, "weights": "distance"}
 
 
 def load(folder: Path) -> optuna.Study:
@@ -75,7 +78,7 @@ def test_a_killed_run_goes_on_with_nothing_lost(
             task,
             dataclasses.replace(settings, trials=3),
             folder,
-            starting_points=({"n_neighbors": 7, "weights": "distance"},),
+            starting_points=(OWN_START,),
         )
     )
     assert first["trials"][0]["origin"] == "user"
@@ -88,7 +91,15 @@ def test_a_killed_run_goes_on_with_nothing_lost(
         handle.write(b'{"op_code": 6, "wor')
     (folder / "study.log.lock").symlink_to(folder / "study.log")
 
-    result = run_fit(RunRequest(task, dataclasses.replace(settings, trials=6), folder, resume=True))
+    result = run_fit(
+        RunRequest(
+            task,
+            dataclasses.replace(settings, trials=6),
+            folder,
+            resume=True,
+            starting_points=(OWN_START,),
+        )
+    )
     assert result["trials"][:3] == first["trials"]
     swept = result["trials"][3]
     assert (swept["state"], swept["reason"]) == ("failed", KILLED)
@@ -200,3 +211,77 @@ def test_ctrl_c_ends_the_search_and_everything_is_written(
     assert (tmp_path / "run" / "model.skops").is_file()
     states = {t.state for t in load(tmp_path / "run").get_trials(deepcopy=False)}
     assert TrialState.RUNNING not in states
+
+
+def one_class_test(task: Task) -> Task:
+    rows = task.split.test[task.target[task.split.test] == 0]
+    return dataclasses.replace(task, split=dataclasses.replace(task.split, test=rows))
+
+
+def test_an_undefined_held_out_score_costs_no_run(
+    task: Task, settings: FitSettings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    result = run_fit(RunRequest(one_class_test(task), settings, folder))
+    assert result["test"]["score"] is None
+    assert "roc_auc" in result["test"]["reason"]
+    assert result["test"]["best_default"] is None
+    assert result["defaults"][0]["test_score"] is None
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert load_model(folder).predict(task.features).shape == (len(task.features),)
+    assert result["test"]["reason"] in view(result)["verdict"]
+    assert result["test"]["reason"] in fit_summary(result, folder)
+
+
+@pytest.mark.parametrize(("phase", "model"), [("refit", False), ("defaults", True)])
+def test_ctrl_c_after_the_search_still_writes_what_exists(
+    phase: str, model: bool, task: Task, settings: FitSettings, tmp_path: Path
+) -> None:
+    def press(event: Progress) -> None:
+        if event.phase == phase:
+            signal.raise_signal(signal.SIGINT)
+
+    folder = tmp_path / "run"
+    result = run_fit(RunRequest(task, settings, folder), press)
+    assert result["search"]["stopped_by"] == "interrupt"
+    assert result["search"]["counts"]["complete"] == 5
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert (folder / "model.skops").is_file() is model
+    assert (result["test"]["score"] is not None) is model
+    assert view(result)["verdict"]
+    assert ("model.skops" in fit_summary(result, folder)) is model
+    again = run_fit(RunRequest(task, settings, folder, resume=True))
+    assert again["trials"] == result["trials"]
+    assert again["search"]["stopped_by"] == "trials"
+    assert again["test"]["score"] is not None
+    assert (folder / "model.skops").is_file()
+
+
+def test_resuming_with_other_starting_points_is_refused(
+    finished_run: Run, task: Task, settings: FitSettings
+) -> None:
+    point = dict(get_family("knn").default("classification"))
+    with pytest.raises(InvalidParameterError, match="'starting_points'"):
+        run_fit(RunRequest(task, settings, finished_run[0], resume=True, starting_points=(point,)))
+
+
+def test_an_interrupted_trial_does_not_count_and_its_starting_point_is_tried_again(
+    task: Task, settings: FitSettings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    short = dataclasses.replace(settings, trials=2)
+    run_fit(RunRequest(task, short, folder))
+    study = load(folder)
+    queued = dict(get_family("knn").default("classification"))
+    study.enqueue_trial(queued, user_attrs={"origin": "warm start", "queued": queued})
+    trial = study.ask()  # what the second Ctrl-C leaves behind
+    trial.set_user_attr("interrupted", True)
+    study.tell(trial, state=TrialState.FAIL)
+    assert [t.number for t in finished(study)] == [0, 1]
+    for resumed in range(2):  # tried again once, not at every resume
+        result = run_fit(
+            RunRequest(task, dataclasses.replace(settings, trials=3 + resumed), folder, resume=True)
+        )
+    assert result["search"]["counts"] == {"complete": 4, "pruned": 0, "failed": 1}
+    assert result["trials"][3]["configuration"] == queued
+    assert [t["origin"] for t in result["trials"]].count("warm start") == 2

@@ -9,7 +9,7 @@ import skops.io
 
 from automl_meta.exceptions import StoreError
 from automl_meta.pipelines import families
-from automl_meta.runs.finish import refit
+from automl_meta.runs.finish import held_out_score, refit
 from automl_meta.runs.model import FittedModel, load_model, save_model
 from automl_meta.tasks.task import Task
 
@@ -22,13 +22,16 @@ def test_every_family_survives_the_round_trip(
     if not family.is_installed:
         pytest.skip(f"{family.requires} is not installed (extra 'boosting')")
     task = tasks_of_every_kind[kind]
-    pipeline, score = refit(task, family, family.default(task.problem), seed=0)
+    pipeline = refit(task, family, family.default(task.problem), seed=0)
     save_model(tmp_path / "model.skops", task, pipeline)
     model = load_model(tmp_path)
     test = task.features.iloc[task.split.test]
     labels = model.predict(test)
     assert labels.shape == (len(test),)
+    score, reason = held_out_score(task, pipeline)
+    assert score is not None
     assert np.isfinite(score)
+    assert reason is None
     if kind == "regression":
         np.testing.assert_array_equal(labels, pipeline.predict(test))
     else:

@@ -1,11 +1,16 @@
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.pipelines import get_family
+from automl_meta.prior import Collection
 from automl_meta.runs.searcher import SearchRequest, make_searcher
+from automl_meta.spaces import SearchSpace
 from automl_meta.tasks.task import Task
 
 
@@ -35,3 +40,36 @@ def test_plain_origins_are_random_then_tpe(task: Task) -> None:
 def test_a_prior_that_is_nowhere_is_refused(task: Task, tmp_path: Path) -> None:
     with pytest.raises(InvalidParameterError, match="'prior'"):
         make_searcher(request(task, str(tmp_path / "nothing")))
+
+
+def test_a_space_without_a_learned_parameter_falls_back_and_says_why(task: Task) -> None:
+    asked = request(task, "default")
+    space = SearchSpace("mine", 1, {"other": FloatDistribution(0.0, 1.0)})
+    searcher = make_searcher(dataclasses.replace(asked, space=space))
+    assert isinstance(searcher.sampler, optuna.samplers.TPESampler)
+    assert not searcher.prior.used
+    assert "mine shares no parameter" in searcher.prior.reason
+
+
+def test_a_resumed_tpe_draws_other_configurations(task: Task) -> None:
+    asked = request(task, "none")
+
+    def first_draw(asked: SearchRequest) -> dict[str, Any]:
+        study = optuna.create_study(sampler=make_searcher(asked).sampler)
+        return asked.space.suggest(study.ask())
+
+    assert first_draw(asked) == first_draw(asked)
+    assert first_draw(asked) != first_draw(dataclasses.replace(asked, earlier=3))
+
+
+def test_a_narrowed_auto_starts_from_learned_configurations_only(task: Task) -> None:
+    family = get_family("auto")
+    space = family.space("classification").narrow(family=CategoricalDistribution(["linear", "knn"]))
+    asked = SearchRequest("default", task, family, space, seed=1, trials=5, folds=5)
+    searcher = make_searcher(asked)
+    assert searcher.prior.used
+    learner = Collection().learner(family.space("classification"))
+    assert learner is not None
+    learned = [c for c in learner.portfolio.configurations if c["family"] in {"linear", "knn"}]
+    assert len(searcher.warm_start) == min(5, len(learned))
+    assert all(start in learned for start in searcher.warm_start)

@@ -75,7 +75,7 @@ class NearestNeighbourPrior:
         ranked = sorted(self.past, key=lambda pair: -pair[1] - shift * pair[0].get("cost", 0.0))
         return [configuration for configuration, _ in ranked[:n]]
 
-    def propose(self, observed, pending, rng):
+    def propose(self, observed, pending, rng, *, space=None):
         self.calls.append((list(observed), [dict(c) for c in pending]))
         for item in observed:
             self.space.validate(item.configuration)

@@ -1,7 +1,7 @@
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.search import MetaLearner, MetaPruner, MetaSampler
@@ -107,3 +107,19 @@ def test_meta_features_choose_among_the_starting_points(learner):
 def test_bad_numbers_of_starting_points_are_refused(learner, n):
     with pytest.raises(InvalidParameterError, match="'n' parameter of MetaLearner"):
         MetaLearner(learner).warm_start(optuna.create_study(), n)
+
+
+def test_a_narrowed_space_gets_only_starts_and_proposals_of_its_own_categories(learner):
+    space = learner.space.narrow(
+        kernel=CategoricalDistribution(["linear", "poly"]), cost=FloatDistribution(1.0, 10.0)
+    )
+    meta = MetaLearner(learner)
+    study = optuna.create_study(direction="maximize", sampler=meta.sampler(space=space, seed=0))
+    assert meta.warm_start(study, 4, space=space) == 4
+    learned = [c for c in learner.portfolio.configurations if c["kernel"] != "rbf"]
+    for trial in study.trials:
+        queued = trial.user_attrs["queued"]
+        assert queued in [space.clip(c) for c in learned]
+    study.optimize(lambda trial: -space.suggest(trial)["cost"], n_trials=8)
+    for trial in study.trials:
+        assert space.validate(trial.params) == trial.params

@@ -164,9 +164,9 @@ def test_a_plan_written_at_the_same_moment_by_another_process_is_given_up(make_p
     earlier = study.ask()
     honest, seen = prior.propose, []
 
-    def propose(observed, pending, rng):
+    def propose(observed, pending, rng, **keywords):
         # The other process's plan reaches the storage after this one has read the pending trials.
-        result = honest(observed, pending, rng)
+        result = honest(observed, pending, rng, **keywords)
         seen.append(result)
         if len(seen) == 1:
             study._storage.set_trial_system_attr(
@@ -351,7 +351,7 @@ def test_a_small_discrete_space_is_exhausted_before_anything_repeats(make_prior)
 
 def test_a_prior_that_repeats_itself_is_not_followed(prior, space, judge):
     stuck = {"kernel": "rbf", "cost": 1.0, "gamma": 0.5, "shrinking": True}
-    prior.propose = lambda *_: stuck
+    prior.propose = lambda *_, **__: stuck
     study = make_study(prior)
     study.optimize(lambda trial: judge(space.suggest(trial)), n_trials=4)
     assert params_of(study)[0] == stuck

@@ -48,3 +48,26 @@ def test_what_has_nothing_to_do_with_the_space_is_refused(space, wrong):
 
 def test_nothing_to_queue(space):
     assert warm_start(optuna.create_study(), [], space) == 0
+
+
+def test_what_a_user_left_out_is_filled_in(space):
+    study = optuna.create_study()
+    assert warm_start(study, [{"kernel": "poly", "degree": 5}], space, origin="user") == 1
+    queued = study.trials[0].user_attrs["queued"]
+    assert queued == space.validate(queued)
+    assert (queued["kernel"], queued["degree"]) == ("poly", 5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({**FIRST, "cost": 1e9}, "cost"),
+        ({**FIRST, "kernel": "sigmoid"}, "kernel"),
+        ({**FIRST, "typo": 1}, "typo"),
+    ],
+)
+def test_what_a_user_chose_is_refused_rather_than_changed(space, wrong, name):
+    study = optuna.create_study()
+    with pytest.raises(InvalidParameterError, match=f"'{name}'"):
+        warm_start(study, [SECOND, wrong], space, origin="user")
+    assert study.trials == []
