@@ -69,7 +69,7 @@ def candidates(
         A valid unit matrix without rows that were observed already, shape [m, p], m >= 1.
     """
     if proven_only and len(extra):
-        rows = _fresh(_lying_in(encoder, extra, space, rng), observed)
+        rows = _fresh(_lying_in(encoder, extra, space), observed)
         if len(rows):
             return rows
     incumbents = observed[np.argsort(-scores)[:N_INCUMBENTS]]
@@ -81,9 +81,15 @@ def candidates(
 
 
 def _lying_in(
-    encoder: Encoder, rows: FloatArray, space: SearchSpace | None, rng: np.random.Generator
+    encoder: Encoder,
+    rows: FloatArray,
+    space: SearchSpace | None,
+    rng: np.random.Generator | None = None,
 ) -> FloatArray:
-    """Return distinct valid rows, within the searched space where that is another one."""
+    """Return distinct valid rows, within the searched space where that is another one.
+
+    Few rows may be left of a strongly narrowed space: with ``rng`` samples of it are added.
+    """
     valid = encoder.normalise(rows)
     return np.unique(valid if space is None else _within(encoder, valid, space, rng), axis=0)
 
@@ -96,15 +102,15 @@ def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
 
 
 def _within(
-    encoder: Encoder, rows: FloatArray, space: SearchSpace, rng: np.random.Generator
+    encoder: Encoder, rows: FloatArray, space: SearchSpace, rng: np.random.Generator | None
 ) -> FloatArray:
-    """Return the rows that fit a searched space, moved into it, and samples of it."""
+    """Return the rows that fit a searched space, moved into it, and samples of it where asked for."""
     configurations = [encoder.from_units(row) for row in rows]
     inside = [space.clip(c) for c in configurations if space.fits(c)]
-    # Few rows may be left of a strongly narrowed space, so it is sampled itself too.
-    known = [encoder.space.clip(c) for c in [*inside, *space.sample(rng, N_SAMPLES)]]
+    drawn = [] if rng is None else space.sample(rng, N_SAMPLES)
+    known = [encoder.space.clip(c) for c in [*inside, *drawn]]
     allowed = [c for c in known if space.fits(c)]
-    return encoder.to_units(allowed) if allowed else rows
+    return encoder.to_units(allowed) if allowed or rng is None else rows
 
 
 def neighbours(encoder: Encoder, row: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:

@@ -12,7 +12,10 @@ def squared(forward, x, y):
 
 
 def network(norm: nn.Module) -> nn.Module:
-    return nn.Sequential(nn.Linear(3, 4), norm, nn.Tanh(), nn.Linear(4, 1)).double()
+    # Seeded: a group of two nearly equal values bends so sharply that a difference quotient is off.
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(3, 4), norm, nn.Tanh(), nn.Linear(4, 1)).double()
 
 
 @pytest.fixture

@@ -59,6 +59,22 @@ def test_candidates_are_valid_new_and_include_the_extra_ones(table):
         table.space.validate(encoder.from_units(row))
 
 
+def test_proven_candidates_are_new_and_within_the_searched_space(table):
+    from optuna.distributions import CategoricalDistribution
+
+    encoder = Encoder(table.space)
+    extra = encoder.to_units(table.shared)
+    rng = np.random.default_rng(5)
+    rows = candidates(encoder, extra[:3], np.zeros(3), extra, rng, proven_only=True)
+    assert len(rows) == len(extra) - 3
+    narrow = table.space.narrow(kind=CategoricalDistribution(["bad"]))
+    rows = candidates(encoder, extra[:0], np.zeros(0), extra, rng, narrow, proven_only=True)
+    assert [encoder.from_units(row)["kind"] for row in rows] == ["bad"] * len(rows)
+    assert len(rows) == sum(c["kind"] == "bad" for c in table.shared)
+    # Nothing proven is left: free ones are offered after all.
+    assert len(candidates(encoder, extra, np.zeros(16), extra, rng, proven_only=True)) > 100
+
+
 def test_an_exhausted_space_still_proposes():
     from optuna.distributions import CategoricalDistribution
 

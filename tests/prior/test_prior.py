@@ -257,7 +257,7 @@ def test_a_narrowed_space_is_searched_for_its_own_best_point(learner, toy_score)
     narrow = prior.space.narrow(
         kind=CategoricalDistribution(["bad"]), x=FloatDistribution(0.2, 0.5)
     )
-    trials = [Observation(c, toy_score(c, 0.0)) for c in prior.warm_start(4)]
+    trials = [Observation(c, toy_score(c, 0.0)) for c in prior.warm_start(5)]
     proposals = [
         prior.propose(trials, [], np.random.default_rng(seed), space=narrow) for seed in range(4)
     ]
