@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metalearn.algorithms import MAML
 from automl_meta.metalearn.inner import (
     check_losses,
     check_rate,
@@ -59,7 +60,7 @@ class FOMAML:
 
     def init(self, params: Mapping[str, Tensor]) -> MetaParams:
         """See ``Algorithm.init``."""
-        return join_meta(copies(params))
+        return MAML(self.rate, self.steps).init(params)
 
     def adapt(
         self,
@@ -70,11 +71,9 @@ class FOMAML:
         create_graph: bool = False,
         steps: int | None = None,
     ) -> Params:
-        """See ``Algorithm.adapt``. ``create_graph`` gives MAML's graph, of any order."""
-        n_steps = check_steps(self.steps if steps is None else steps, "adapt", least=0)
-        weights = expand(only_weights(meta), n_tasks)
-        return descend(
-            weights, self.rate, support_loss, n_tasks, n_steps, create_graph=create_graph
+        """See ``Algorithm.adapt``: MAML's; ``create_graph`` gives its graph, of any order."""
+        return MAML(self.rate, self.steps).adapt(
+            meta, support_loss, n_tasks, create_graph=create_graph, steps=steps
         )
 
     def meta_gradients(

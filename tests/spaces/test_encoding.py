@@ -73,7 +73,8 @@ def test_any_point_of_the_cube_becomes_a_valid_configuration(space, seed):
     encoder = Encoder(space)
     noise = np.random.default_rng(seed).normal(0.5, 1.0, size=(8, encoder.n_parameters))
     for row in encoder.normalise(noise):
-        space.validate(encoder.from_units(row))
+        configuration = encoder.from_units(row)
+        assert space.validate(configuration) == configuration
 
 
 def test_log_integers_are_drawn_by_their_slices_and_the_ends_count_whole():
