@@ -5,6 +5,8 @@ error that Python users expect in its place. Messages name the parameter, the ru
 and the remedy, in that order.
 """
 
+from collections.abc import Mapping
+
 
 class AutomlMetaError(Exception):
     """Root of all errors raised by automl-meta."""
@@ -36,6 +38,23 @@ class InvalidParameterError(AutomlMetaError, ValueError):
         return cls(
             f"The '{parameter}' parameter of {where} must be {rule}. Got {value!r} instead. {remedy}"
         )
+
+
+def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
+    """Refuse a record of settings with a number that is too small.
+
+    Args:
+        record: The record.
+        where: Function or command that the settings are for.
+        least: Attribute to the smallest whole number that it may be.
+
+    Raises:
+        InvalidParameterError: For the first attribute below its least value.
+    """
+    for name, low in least.items():
+        value = getattr(record, name)
+        if value < low:
+            raise InvalidParameterError.of(name, where, f"an int >= {low}", value, f"Try {low}.")
 
 
 class TaskError(AutomlMetaError, ValueError):

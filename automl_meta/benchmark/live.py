@@ -20,7 +20,7 @@ from automl_meta._resources import shipped_learners_folder
 from automl_meta._typing import JSON, ProblemKind
 from automl_meta.evaluation import Evaluator, Limits
 from automl_meta.evaluation.worker import WorkerPool, run_all
-from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.exceptions import StoreError, check_least
 from automl_meta.metadata.collect import small_copy
 from automl_meta.metadata.files import same_settings, write_whole
 from automl_meta.pipelines import Family
@@ -96,11 +96,7 @@ class LiveSettings:
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in {"trials": 1, "folds": 2, "max_rows": 50, "jobs": 1}.items():
-            if getattr(self, name) < least:
-                raise InvalidParameterError.of(
-                    name, "compare", f"an int >= {least}", getattr(self, name), f"Try {least}."
-                )
+        check_least(self, "compare", {"trials": 1, "folds": 2, "max_rows": 50, "jobs": 1})
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import (
     accuracy_score,
-    balanced_accuracy_score,
     f1_score,
     get_scorer,
     log_loss,
     mean_absolute_error,
     r2_score,
+    recall_score,
     roc_auc_score,
     root_mean_squared_error,
 )
@@ -96,12 +96,11 @@ class Predictions:
 
     def _balanced_accuracy(self) -> float:
         # Classes that were predicted but do not occur here have no recall to average.
-        present = np.isin(self._labels, np.unique(self._target))
-        labels = np.where(present, self._labels, -1)
-        recalls = [np.mean(labels[self._target == c] == c) for c in np.unique(self._target)]
-        if present.all():
-            return float(balanced_accuracy_score(self._target, self._labels))
-        return float(np.mean(recalls))
+        present = np.unique(self._target)
+        recall = recall_score(
+            self._target, self._labels, labels=present, average="macro", zero_division=0.0
+        )
+        return float(recall)
 
     def _f1_macro(self) -> float:
         return float(f1_score(self._target, self._labels, average="macro", zero_division=0.0))

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 
 from automl_meta.evaluation import Evaluator, Limits
 from automl_meta.evaluation.worker import WorkerPool, run_all
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import check_least
 from automl_meta.metadata.design import Candidate, design
 from automl_meta.metadata.files import same_settings
 from automl_meta.metadata.store import (
@@ -64,11 +64,7 @@ class CollectSettings:
 
     def __post_init__(self) -> None:
         rules = {"n_configurations": 1, "round_size": 1, "folds": 2, "max_rows": 50, "jobs": 1}
-        for name, least in rules.items():
-            if getattr(self, name) < least:
-                raise InvalidParameterError.of(
-                    name, "collect", f"an int >= {least}", getattr(self, name), f"Try {least}."
-                )
+        check_least(self, "collect", rules)
 
 
 @dataclass(frozen=True)

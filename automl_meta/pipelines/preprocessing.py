@@ -7,7 +7,7 @@ missing values, columns that were complete before.
 from typing import Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
@@ -23,8 +23,6 @@ from automl_meta.pipelines.family import DataShape
 MAX_ONE_HOT = 30
 #: HistGradientBoosting bins categories like numbers, 255 bins at most, one of them for missing.
 MAX_ORDINAL = 250
-
-__all__ = ["dense_preprocessor", "make_column_selector", "tree_preprocessor"]
 
 
 def tree_preprocessor(shape: DataShape, *, impute: bool = True) -> ColumnTransformer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -139,7 +140,7 @@ class Prior:
             rng: Source of randomness.
             space: The space that is searched, if narrower: the proposal is the best one within it.
         """
-        encoder = Encoder(self.space)
+        encoder = self._encoder
         trials = _support(observed, rng)
         units = encoder.to_units([trial.configuration for trial in trials])
         running = encoder.to_units(list(pending))
@@ -151,7 +152,7 @@ class Prior:
             encoder,
             np.concatenate([units, running]),
             models[0][1].scores,
-            encoder.to_units(self.portfolio.configurations),
+            self._proven,
             rng,
             None if space == self.space else space,
             proven_only=len(observed) % PROVEN_EVERY == 0,
@@ -159,6 +160,15 @@ class Prior:
         x = encoder.expand(rows)
         gain = sum(weight * log_gain(model, x) for weight, model in models)
         return encoder.from_units(rows[int(np.argmax(gain))])
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.space)
+
+    @cached_property
+    def _proven(self) -> FloatArray:
+        """Unit rows of the portfolio, the same for every proposal, shape [C, p]."""
+        return self._encoder.to_units(self.portfolio.configurations)
 
     def _models(
         self, x: FloatArray, trials: Sequence[Observation], n_trials: int

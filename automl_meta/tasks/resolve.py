@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -120,14 +121,12 @@ def _openml_task(name: str, number: int, where: "Source", wish: _Wish, *, offlin
         )
     raw = _raw(name, task.data, task.target, wish, where, notes)
     return assemble(
-        RawTask(
-            **{
-                **vars(raw),
-                "kind": task.problem,
-                "measure": task.measure,
-                "fold": (*task.fold, "OpenML fold 0"),
-                "provenance": {**raw.provenance, "task_id": str(number)},
-            }
+        replace(
+            raw,
+            kind=task.problem,
+            measure=task.measure,
+            fold=(*task.fold, "OpenML fold 0"),
+            provenance={**raw.provenance, "task_id": str(number)},
         )
     )
 
