@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from automl_meta import __version__
-from automl_meta.cli import collect, compare, doctor, families, fit, predict, tasks, train
+from automl_meta.cli import collect, compare, doctor, families, fewshot, fit, predict, tasks, train
 from automl_meta.cli.errors import exit_code_of, report_error
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def _root(
     pass
 
 
-for module in (fit, predict, tasks, families, collect, train, compare, doctor):
+for module in (fit, predict, tasks, families, collect, train, compare, fewshot, doctor):
     module.register(app)
 
 

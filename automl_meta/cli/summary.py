@@ -1,10 +1,11 @@
-"""The screen after ``fit``: what was found, how good it is, where it lies."""
+"""The screen after ``fit`` and ``fewshot``: what was found, how good it is, where it lies."""
 
 from pathlib import Path
 from typing import Any
 
 from automl_meta._typing import JSON
 from automl_meta.cli.screen import bold, columns, dim
+from automl_meta.report.fewshot_view import view as fewshot_view
 from automl_meta.report.text import duration, number, setting
 from automl_meta.report.view import view
 
@@ -30,6 +31,33 @@ def fit_summary(document: JSON, path: Path) -> str:
     parts = [bold(shown["title"]), shown["subtitle"], "", columns(rows), ""]
     parts += [shown["caution"], ""] if shown["caution"] else []
     return "\n".join([*parts, columns(places)])
+
+
+def fewshot_summary(document: JSON, path: Path) -> str:
+    """Return the summary of a few-shot run.
+
+    Args:
+        document: Its ``result.json``.
+        path: Folder of the run.
+
+    Returns:
+        Lines of text for a terminal.
+    """
+    shown, training = fewshot_view(document), document["training"]
+    rows = [
+        [dim(f"test, {row['shots']} shots, {row['steps']} steps"), bold(row["score"])]
+        for row in shown["tests"]
+    ]
+    rows += [
+        [dim(card["label"]), f"{card['value']}  {card['note']}"]
+        for card in shown["cards"]
+        if not card["label"].startswith("test")
+    ]
+    rows.append([dim("report"), str(path / "report.html")])
+    ended = (
+        ["", "Ended by Ctrl-C; --resume goes on."] if training["stopped_by"] == "interrupt" else []
+    )
+    return "\n".join([bold(shown["title"]), shown["subtitle"], "", columns(rows), *ended])
 
 
 def _facts(document: JSON) -> list[tuple[str, str]]:

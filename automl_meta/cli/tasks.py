@@ -54,10 +54,15 @@ def _bundled() -> list[dict[str, str]]:
         {
             "reference": path.stem,
             "title": "",
-            "what": f"suite: automl-meta tasks --suite {path.stem}",
+            "what": f"suite: automl-meta {_command_of(path)} --suite {path.stem}",
         }
         for path in sorted(tasks_folder().glob("*.toml"))
     ]
+
+
+def _command_of(suite: Path) -> str:
+    """Return the command that shows or runs a suite: those of few-shot runs list no tasks."""
+    return "fewshot" if "[[run]]" in suite.read_text(encoding="utf-8") else "tasks"
 
 
 def _suite(name: str) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """Words of the command line become values, refused in the project's one error form."""
 
+import math
 import re
 
 from automl_meta.exceptions import InvalidParameterError
@@ -61,3 +62,28 @@ def duration(text: str, name: str, where: str = "fit") -> float:
             f"Try --{name.replace('_', '-')} 10m.",
         )
     return total
+
+
+def decimal(text: str, name: str, where: str = "fit") -> float:
+    """Read a positive finite number.
+
+    Args:
+        text: What the user wrote.
+        name: Name of the option.
+        where: The command.
+
+    Raises:
+        InvalidParameterError: If it is no number, or not positive and finite.
+
+    Example:
+        >>> decimal("1e-3", "learning_rate")
+        0.001
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        remedy = f"Try --{name.replace('_', '-')} 0.01."
+        raise InvalidParameterError.of(name, where, "a finite number > 0", text, remedy)
+    return value

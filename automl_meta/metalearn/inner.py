@@ -1,12 +1,19 @@
-"""The inner loop: gradient descent on every task of a batch at once."""
+"""The inner loop: gradient descent on every task of a batch at once.
 
-from collections.abc import Mapping
+Rates come in three forms: one number, one leaf per parameter, or a sequence of the latter, one for each step.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.metalearn.params import Params, TaskLoss
+from automl_meta.metalearn.params import Params, TaskLoss, loss_at
+
+#: Learning rates of the inner loop. Steps beyond the end of a sequence use its last element.
+Rates: TypeAlias = float | Params | Sequence[Params]
 
 #: Keeps Adam's quotient finite where a gradient is zero; the value of Adam's paper.
 _EPSILON = 1e-8
@@ -14,7 +21,7 @@ _EPSILON = 1e-8
 
 def descend(
     params: Params,
-    rates: float | Params,
+    rates: Rates,
     loss: TaskLoss,
     n_tasks: int,
     steps: int,
@@ -22,18 +29,9 @@ def descend(
     create_graph: bool = False,
     beta2: float | None = None,
 ) -> Params:
-    """Run ``steps`` steps of descent, each task on its own loss.
+    """Run ``steps`` steps of descent, each task on its own loss, and return where they end.
 
-    ``phi_t <- phi_t - alpha o grad S_t(phi_t)``, or with ``beta2`` Adam's step with ``beta1 = 0``.
-
-    Args:
-        params: Task-batched start, leaves [T, ...].
-        rates: One rate for all, or leaves [...] of the parameters' names.
-        loss: Task-batched parameters to losses [T].
-        n_tasks: T.
-        steps: Number of steps, >= 0.
-        create_graph: Keep the graph of every step.
-        beta2: None for plain descent, else the decay of the second moment.
+    The arguments are those of ``trajectory``.
 
     Returns:
         Leaves [T, ...]: in the graph of ``params`` and ``rates`` with ``create_graph``, else detached.
@@ -41,23 +39,75 @@ def descend(
     Raises:
         InvalidParameterError: If the loss is not of shape [T] or has no gradient.
     """
-    current = params if create_graph else leaves(params)
-    moments = {name: torch.zeros_like(leaf) for name, leaf in params.items()}
-    for step in range(1, steps + 1):
+    last = params if create_graph else {name: leaf.detach() for name, leaf in params.items()}
+    for current in trajectory(
+        params, rates, loss, n_tasks, steps, create_graph=create_graph, beta2=beta2
+    ):
+        last = current
+    return last
+
+
+def trajectory(
+    params: Params,
+    rates: Rates,
+    loss: TaskLoss,
+    n_tasks: int,
+    steps: int,
+    *,
+    create_graph: bool = False,
+    first_order: bool = False,
+    beta2: float | None = None,
+) -> Iterator[Params]:
+    """Run descent, each task on its own loss, and yield the parameters after each step.
+
+    ``phi_t <- phi_t - alpha o grad S_t(phi_t)``, or with ``beta2`` Adam's step with ``beta1 = 0``.
+
+    Args:
+        params: Task-batched start, leaves [T, ...].
+        rates: Learning rates; a leaf is [...] or [].
+        loss: Task-batched parameters to losses [T]; a ``StepLoss`` gives each step its own.
+        n_tasks: T.
+        steps: Number of steps, >= 0.
+        create_graph: Keep the graph of every step.
+        first_order: With ``create_graph``: the gradients are constants in that graph, which then holds
+            little more than ``params`` and ``rates``.
+        beta2: None for plain descent, else the decay of the second moment.
+
+    Yields:
+        Leaves [T, ...]: in the graph of ``params`` and ``rates`` with ``create_graph``, else detached.
+
+    Raises:
+        InvalidParameterError: If the loss is not of shape [T] or has no gradient.
+    """
+    second_order = create_graph and not first_order
+    current = params
+    moments = {name: torch.zeros_like(leaf) for name, leaf in params.items()} if beta2 else {}
+    for step in range(steps):
         with torch.enable_grad():
             # A start that nobody differentiates is no leaf yet, and the inner gradient needs one.
-            current = {
-                name: leaf if leaf.requires_grad else leaf.detach().requires_grad_()
-                for name, leaf in current.items()
-            }
-            total = check_losses(loss(current), n_tasks, "support_loss").sum()
-            grads = gradients(total, current, create_graph=create_graph)
+            start = _differentiable(current) if second_order else leaves(current)
+            total = check_losses(loss_at(loss, step)(start), n_tasks, "support_loss").sum()
+            grads = gradients(total, start, create_graph=second_order)
+        with torch.set_grad_enabled(create_graph):
             if beta2 is not None:
-                moments, grads = _adam(grads, moments, beta2, step)
-            current = _step(current, grads, rates)
-        if not create_graph:
-            current = leaves(current)
-    return current if create_graph else {name: leaf.detach() for name, leaf in current.items()}
+                moments, grads = _adam(grads, moments, beta2, step + 1)
+            # Detached where no graph is wanted: the caller's graph must not hold on to every step.
+            start = start if second_order else current
+            current = _step(start, grads, _rates_at(rates, step))
+        yield current
+
+
+def _differentiable(params: Params) -> Params:
+    return {
+        name: leaf if leaf.requires_grad else leaf.detach().requires_grad_()
+        for name, leaf in params.items()
+    }
+
+
+def _rates_at(rates: Rates, step: int) -> float | Params:
+    if isinstance(rates, Sequence):
+        return rates[min(step, len(rates) - 1)]
+    return rates
 
 
 def _step(params: Params, grads: Params, rates: float | Params) -> Params:

@@ -7,11 +7,13 @@ Notation used in this package:
 | ``params`` | each leaf [...] | one set of weights |
 | task-batched ``params`` | each leaf [T, ...] | one set of weights for each of T tasks |
 | ``meta`` | flat, ``weights.NAME`` and ``rates.NAME`` | what the outer loop learns |
+| S | | steps of the inner loop; what is learned for each step has a leading axis of that size |
 | a loss | task-batched params -> [T] | one loss per task; entry t depends on slice t alone |
 """
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -23,6 +25,77 @@ Params: TypeAlias = dict[str, Tensor]
 MetaParams: TypeAlias = dict[str, Tensor]
 #: Task-batched parameters (leaves [T, ...]) to one loss per task, shape [T].
 TaskLoss: TypeAlias = Callable[[Params], Tensor]
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """A support loss that is another one at every inner step, as with minibatches of the support.
+
+    It may stand wherever a ``TaskLoss`` may.
+
+    Attributes:
+        at: Inner step, counted from 0, to the loss of that step.
+
+    Example:
+        >>> import torch
+        >>> loss = StepLoss(lambda step: lambda params: step * params["w"])
+        >>> loss.at(2)({"w": torch.ones(3)})
+        tensor([2., 2., 2.])
+    """
+
+    at: Callable[[int], TaskLoss]
+
+    def __call__(self, params: Params) -> Tensor:
+        """Return the losses of the first step, shape [T]."""
+        return self.at(0)(params)
+
+
+@runtime_checkable
+class Fixable(Protocol):
+    """A loss that can compute once what depends on parameters that will not change."""
+
+    def fixing(self, fixed: Params) -> TaskLoss:
+        """Return the loss as a function of the other parameters.
+
+        Args:
+            fixed: Task-batched parameters; the result stays in their graph.
+        """
+        ...
+
+
+def loss_at(loss: TaskLoss, step: int) -> TaskLoss:
+    """Return the loss of an inner step.
+
+    Args:
+        loss: Any loss.
+        step: From 0.
+
+    Example:
+        >>> loss_at(len, 3) is len
+        True
+    """
+    return loss.at(step) if isinstance(loss, StepLoss) else loss
+
+
+def fixing(loss: TaskLoss | Fixable, fixed: Params) -> TaskLoss:
+    """Return a loss as a function of those parameters that are not given yet.
+
+    Args:
+        loss: A function of all parameters.
+        fixed: Some of them, task-batched; the result stays in their graph.
+
+    Example:
+        >>> import torch
+        >>> total = lambda params: params["a"] + params["b"]
+        >>> fixing(total, {"a": torch.ones(1)})({"b": torch.ones(1)})
+        tensor([2.])
+    """
+    if isinstance(loss, StepLoss):
+        return StepLoss(lambda step: fixing(loss_at(loss, step), fixed))
+    if isinstance(loss, Fixable):
+        return loss.fixing(fixed)
+    return lambda params: loss({**fixed, **params})
+
 
 _WEIGHTS = "weights."
 _RATES = "rates."
@@ -62,13 +135,14 @@ def join_meta(
 
     Args:
         weights: Initial weights, leaves [...].
-        rates: Learning rates of the inner loop, same names and shapes as ``weights``, or None.
+        rates: Learning rates of the inner loop for some or all of the weights, or None. A leaf is [...] (one
+            rate per entry) or [] (one for the tensor), or either with a leading axis of inner steps.
 
     Returns:
         A dictionary with the names ``weights.NAME`` and ``rates.NAME``.
 
     Raises:
-        InvalidParameterError: If ``weights`` is empty, or names or shapes of ``rates`` differ.
+        InvalidParameterError: If ``weights`` is empty, or a rate has no weight or does not fit its shape.
 
     Example:
         >>> import torch
@@ -80,19 +154,21 @@ def join_meta(
             "weights", "join_meta", "a non-empty mapping", {}, "Give the initial parameters."
         )
     meta = {_WEIGHTS + name: leaf for name, leaf in weights.items()}
-    if rates is not None:
-        shapes = {name: tuple(leaf.shape) for name, leaf in weights.items()}
-        received = {name: tuple(leaf.shape) for name, leaf in rates.items()}
-        if received != shapes:
+    for name, rate in (rates or {}).items():
+        if name not in weights or not _fits(rate, weights[name]):
             raise InvalidParameterError.of(
                 "rates",
                 "join_meta",
-                f"of the weights' names and shapes {shapes}",
-                received,
+                "of the weights' names and of shape [...] or [], with or without a leading axis of steps",
+                f"{name} of shape {tuple(rate.shape)}",
                 "Make one rate per weight.",
             )
-        meta |= {_RATES + name: leaf for name, leaf in rates.items()}
+        meta[_RATES + name] = rate
     return meta
+
+
+def _fits(rate: Tensor, weight: Tensor) -> bool:
+    return any(shape in {weight.shape, ()} for shape in (tuple(rate.shape), tuple(rate.shape[1:])))
 
 
 def split_meta(meta: Mapping[str, Tensor]) -> tuple[Params, Params]:

@@ -1,7 +1,7 @@
 """The protocol that every meta-learning algorithm follows."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -64,5 +64,18 @@ class Algorithm(Protocol):
         Returns:
             Mean query loss after adaptation (a detached scalar) and the gradient, with the names and
             shapes of ``meta``.
+        """
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """An algorithm whose outer gradient changes in the course of the training."""
+
+    def at(self, progress: float) -> Algorithm:
+        """Return the algorithm as it is at a point of the training.
+
+        Args:
+            progress: Share of the training that is done, in [0, 1].
         """
         ...

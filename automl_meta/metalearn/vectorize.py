@@ -43,7 +43,7 @@ def vectorize(
         >>> loss({"weight": torch.ones(3, 1, 1), "bias": torch.zeros(3, 1)})
         tensor([1., 1., 1.])
     """
-    _refuse_batch_norm(module)
+    refuse_batch_norm(module)
     sizes = [item.shape[0] if item.ndim else 0 for item in data]
     if not sizes or len(set(sizes)) > 1 or sizes[0] == 0:
         raise InvalidParameterError.of(
@@ -68,7 +68,19 @@ def vectorize(
     return all_tasks
 
 
-def _refuse_batch_norm(module: nn.Module) -> None:
+def refuse_batch_norm(module: nn.Module) -> None:
+    """Refuse a module whose second-order gradients under ``vmap`` would be silently wrong.
+
+    Args:
+        module: Any module.
+
+    Raises:
+        InvalidParameterError: If it holds batch normalisation of ``torch.nn`` that is affine or tracks
+            running statistics.
+
+    Example:
+        >>> refuse_batch_norm(nn.BatchNorm2d(3, affine=False, track_running_stats=False))
+    """
     for name, child in module.named_modules():
         if isinstance(child, _BatchNorm) and (child.affine or child.track_running_stats):
             raise InvalidParameterError.of(

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from automl_meta._typing import ProblemKind
-from automl_meta.exceptions import StoreError
+from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.splits import task_folds
 from automl_meta.metadata.store import TaskRecord, read_evaluations, read_tasks, write_tasks
 from automl_meta.metalearn import Algorithm, MetaSGD
@@ -52,7 +52,7 @@ class BuildSettings:
     algorithm: Algorithm = field(default_factory=lambda: MetaSGD(initial_rate=0.01, steps=1))
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            steps=600, learning_rate=3e-3, cosine=True, clip_norm=5.0
+            steps=600, learning_rate=3e-3, schedule="cosine", clip_norm=5.0
         )
     )
     hidden: int = 32
@@ -241,15 +241,25 @@ def _is_up_to_date(
     if learner is None:
         return False
     now = json.loads(json.dumps(_facts(table, settings)))
-    names = now.keys() - {"versions"}
+    names = now.keys() - {"versions", "training"}
     return (
         learner.space.schema_hash == table.space.schema_hash
         and learner.tasks == _trained_tasks(table, records, settings)
         and learner.metric == _metrics(table)
         and learner.algorithm == settings.algorithm
         and all(learner.facts.get(name) == now[name] for name in names)
+        and _trained_with(learner) == settings.training
         and _same_portfolio(learner.portfolio, _portfolio(table))
     )
+
+
+def _trained_with(learner: Learner) -> TrainingSettings | None:
+    """Return the stored settings of the training, or None where this version cannot read them."""
+    record = learner.facts.get("training")
+    try:
+        return TrainingSettings.from_record(record) if isinstance(record, Mapping) else None
+    except (TypeError, InvalidParameterError):
+        return None
 
 
 def _same_portfolio(stored: Portfolio, now: Portfolio) -> bool:

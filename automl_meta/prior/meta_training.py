@@ -52,7 +52,9 @@ def train_surrogate(
         for t in tables
     ]
 
-    def gradient(meta: Params, draws: torch.Generator) -> tuple[Tensor, MetaParams]:
+    def gradient(
+        meta: Params, draws: torch.Generator, _progress: float
+    ) -> tuple[Tensor, MetaParams]:
         support, query = draw_batch(data, draws)
         return algorithm.meta_gradients(
             meta,

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import StoreError
-from automl_meta.training.adam import AdamState
+from automl_meta.training.optimizer import OptimizerState
 
-SCHEMA = "automl-meta/checkpoint/1"
+SCHEMA = "automl-meta/checkpoint/2"
 _INDEX = "checkpoint.json"
 
 
@@ -29,18 +29,18 @@ class Checkpoint:
     Attributes:
         step: Steps done.
         params: Current parameters.
-        adam: The optimiser's moments.
+        optimizer: What the optimiser remembers.
         best_params: Parameters of the best validation so far, or the current ones without validation.
-        generator: State of the torch generator, uint8 tensor.
+        generators: States of the torch generators, one for each process of the run, uint8 tensors.
         counters: Small numbers of the loop (best loss, patience and such), JSON-ready.
         settings: The settings that made it; a resume with others is refused.
     """
 
     step: int
     params: dict[str, Tensor]
-    adam: AdamState
+    optimizer: OptimizerState
     best_params: dict[str, Tensor]
-    generator: Tensor
+    generators: tuple[Tensor, ...]
     counters: JSON = field(default_factory=dict)
     settings: JSON = field(default_factory=dict)
 
@@ -58,10 +58,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     groups = {
         "params": checkpoint.params,
-        "first": checkpoint.adam.first,
-        "second": checkpoint.adam.second,
+        "first": checkpoint.optimizer.first,
+        "second": checkpoint.optimizer.second,
         "best": checkpoint.best_params,
-        "generator": {"state": checkpoint.generator},
+        "generator": {str(rank): state for rank, state in enumerate(checkpoint.generators)},
     }
     payload = save(
         {
@@ -75,7 +75,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     index = {
         "schema": SCHEMA,
         "step": checkpoint.step,
-        "updates": checkpoint.adam.updates,
+        "updates": checkpoint.optimizer.updates,
         "tensors": tensors.name,
         "sha256": hashlib.sha256(payload).hexdigest(),
         "counters": checkpoint.counters,
@@ -117,9 +117,11 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Checkpo
     return Checkpoint(
         step=int(index["step"]),
         params=moved["params"],
-        adam=AdamState(int(index["updates"]), moved["first"], moved["second"]),
+        optimizer=OptimizerState(int(index["updates"]), moved["first"], moved["second"]),
         best_params=moved["best"],
-        generator=groups["generator"]["state"],
+        generators=tuple(
+            groups["generator"][str(rank)] for rank in range(len(groups["generator"]))
+        ),
         counters=index["counters"],
         settings=index["settings"],
     )
@@ -154,11 +156,12 @@ def _read_tensors(path: Path, digest: str) -> dict[str, dict[str, Tensor]]:
         flat: dict[str, Tensor] = load(payload)
     except SafetensorError as error:
         raise _damaged(path, "it is no safetensors file") from error
-    groups: dict[str, dict[str, Tensor]] = {}
+    # Gradient descent remembers nothing, so these two may be empty.
+    groups: dict[str, dict[str, Tensor]] = {"first": {}, "second": {}}
     for key, leaf in flat.items():
         group, _, name = key.partition("/")
         groups.setdefault(group, {})[name] = leaf
-    if missing := {"params", "first", "second", "best", "generator"} - set(groups):
+    if missing := {"params", "best", "generator"} - set(groups):
         raise _damaged(path, f"it lacks {', '.join(sorted(missing))}")
     return groups
 

@@ -4,33 +4,64 @@ Everything random comes from one generator whose state is part of the checkpoint
 killed and resumed ends with the same numbers as one that was not.
 """
 
-import json
 import logging
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
-from automl_meta.training.adam import adam_init, adam_update, clip_by_norm, global_norm
 from automl_meta.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from automl_meta.training.log import append_line, cut_log
+from automl_meta.training.optimizer import (
+    clip_by_norm,
+    global_norm,
+    optimizer_init,
+    optimizer_update,
+)
+from automl_meta.training.ranks import ALONE, Ranks
 from automl_meta.training.settings import TrainingSettings
 
-#: ``(params, generator) -> (scalar loss, gradients of params' names)``; draws its batch from the generator.
+#: ``(params, generator, progress) -> (scalar loss, gradients of params' names)``; draws its batch from the
+#: generator. ``progress`` is the share of the budget that is used up, in [0, 1).
 GradientFunction: TypeAlias = Callable[
-    [dict[str, Tensor], torch.Generator], tuple[Tensor, dict[str, Tensor]]
+    [dict[str, Tensor], torch.Generator, float], tuple[Tensor, dict[str, Tensor]]
 ]
 #: ``params -> validation loss``, smaller is better; draws nothing from the training generator.
 ValidationFunction: TypeAlias = Callable[[dict[str, Tensor]], float]
+StoppedBy = Literal["steps", "seconds", "patience", "interrupt"]
 
-LOG_FILE = "log.jsonl"
 _MOST_BAD_STEPS = 20
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is known after a step.
+
+    Attributes:
+        number: Steps done.
+        progress: Share of the budget that is used up, in (0, 1].
+        loss: Of the step's batch, before the update; None if it was not finite.
+        validation: Validation loss, in steps that validated.
+        seconds: Wall time of training so far, without validations, over all resumes.
+    """
+
+    number: int
+    progress: float
+    loss: float | None
+    validation: float | None
+    seconds: float
+
+
+#: Called after each step; a true answer ends the training there.
+StepFunction: TypeAlias = Callable[[Step], bool | None]
 
 
 @dataclass(frozen=True)
@@ -42,14 +73,18 @@ class TrainingResult:
         steps: Steps done.
         best_step: Step of ``params``.
         best_validation: Its validation loss, or None without validation.
-        stopped_early: Whether the patience ran out before the steps did.
+        stopped_by: What ended it: its steps, its time, its patience, or ``on_step``.
+        seconds: Wall time of training, without validations, over all resumes.
+        cpu_seconds: The same in processor time of this process, all threads together.
     """
 
     params: dict[str, Tensor]
     steps: int
     best_step: int
     best_validation: float | None
-    stopped_early: bool
+    stopped_by: StoppedBy
+    seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -58,12 +93,11 @@ class _Counters:
     best_validation: float | None = None
     stale: int = 0  # validations since the best one
     bad_steps: int = 0  # consecutive steps without a finite gradient
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
-    def stopped(self, patience: int | None) -> bool:
-        return patience is not None and self.stale >= patience
 
-
-def train(
+def train(  # noqa: PLR0913 - all but two are keyword-only with defaults
     params: Mapping[str, Tensor],
     gradient: GradientFunction,
     *,
@@ -72,20 +106,25 @@ def train(
     validate: ValidationFunction | None = None,
     folder: Path | None = None,
     resume: bool = False,
+    on_step: StepFunction | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingResult:
-    """Minimise a stochastic loss with Adam.
+    """Minimise a stochastic loss.
 
     A step whose loss or gradient is not finite is skipped and logged; 20 in a row end the run with an error.
 
     Args:
         params: Start, leaves of any shape.
         gradient: Draws a batch and returns loss and gradients.
-        settings: Steps, rate, clipping, validation and intervals.
+        settings: Budget, optimiser, rate, clipping, validation and intervals.
         generator: The only source of randomness of ``gradient``; changed by the run.
         validate: Judges parameters; None for no validation, no early stop and the last parameters.
         folder: Where checkpoints and ``log.jsonl`` go; None writes nothing.
         resume: Go on from the folder's checkpoint where there is one. Without it an existing checkpoint
             is overwritten.
+        on_step: Told of each step. When it ends the training, the checkpoint is such that a resume goes on
+            as if nothing had happened; the result holds the best parameters of the validations so far.
+        ranks: Processes that train together, each with its own generator; all are given the same folder.
 
     Returns:
         Parameters, detached, and how the run ended.
@@ -93,10 +132,10 @@ def train(
     Raises:
         InvalidParameterError: If ``resume`` comes without ``folder``, the gradients do not fit the
             parameters, or the loss stays non-finite.
-        StoreError: If the checkpoint is damaged or was made with other settings or parameters.
+        StoreError: If the checkpoint is damaged or was made with other settings, parameters or processes.
 
     Example:
-        >>> def gradient(params, generator):
+        >>> def gradient(params, generator, progress):
         ...     return params["w"].square(), {"w": 2 * params["w"]}
         >>> result = train(
         ...     {"w": torch.tensor(1.0)}, gradient,
@@ -109,28 +148,35 @@ def train(
         raise InvalidParameterError.of(
             "resume", "train", "False without a folder", resume, "Give folder=..."
         )
-    state, counters = _start(params, settings, generator, folder if resume else None)
-    if folder is not None:
-        _cut_log(folder, state.step)
-    while state.step < settings.steps and not counters.stopped(settings.patience):
-        state, counters, line = _one_step(state, counters, gradient, settings, generator)
-        last = state.step == settings.steps
-        if validate is not None and (last or state.step % settings.validate_every == 0):
-            state, counters, loss = _validated(state, counters, validate)
-            line |= {"validation": loss if math.isfinite(loss) else None}
-        stopping = last or counters.stopped(settings.patience)
+    ranks.agreed(
+        0.0
+    )  # waits for the first process, which may still be writing the checkpoint to read
+    state, counters = _start(params, settings, generator, folder if resume else None, ranks)
+    if folder is not None and ranks.is_first:
+        cut_log(folder, state.step)
+    (progress,) = ranks.agreed(settings.progress_at(state.step, counters.seconds))
+    stopped_by = _ended(progress, state, counters, settings)
+    while stopped_by is None:
+        state, counters, line = _one_step(
+            state, counters, gradient, settings, generator, progress, ranks
+        )
+        (progress,) = ranks.agreed(settings.progress_at(state.step, counters.seconds))
+        if validate is not None and (progress >= 1 or state.step % settings.validate_every == 0):
+            state, counters, line["validation"] = _validated(state, counters, validate, ranks)
+        stopped_by = _ended(progress, state, counters, settings)
+        if _interrupted(on_step, line, progress, ranks) and stopped_by is None:
+            stopped_by = "interrupt"
         if folder is not None:
-            if stopping or "validation" in line or state.step % settings.log_every == 0:
-                _append(folder, line)
-            if stopping or state.step % settings.checkpoint_every == 0:
-                _save(folder, state, counters, generator)
-    chosen = state.params if counters.best_validation is None else state.best_params
+            _write(folder, state, counters, line, generator, settings, ranks, bool(stopped_by))
+    judged = counters.best_validation is not None
     return TrainingResult(
-        params=chosen,
+        params=state.best_params if judged else state.params,
         steps=state.step,
-        best_step=state.step if counters.best_validation is None else counters.best_step,
+        best_step=counters.best_step if judged else state.step,
         best_validation=counters.best_validation,
-        stopped_early=state.step < settings.steps,
+        stopped_by=stopped_by,
+        seconds=counters.seconds,
+        cpu_seconds=counters.cpu_seconds,
     )
 
 
@@ -139,6 +185,7 @@ def _start(
     settings: TrainingSettings,
     generator: torch.Generator,
     folder: Path | None,
+    ranks: Ranks,
 ) -> tuple[Checkpoint, _Counters]:
     copies = {name: leaf.detach().clone() for name, leaf in params.items()}
     if not copies:
@@ -149,14 +196,14 @@ def _start(
     device = next(iter(copies.values())).device
     found = load_checkpoint(folder, device) if folder is not None else None
     if found is None:
-        empty = generator.get_state()
-        return Checkpoint(0, copies, adam_init(copies), copies, empty, settings=wanted), _Counters()
+        empty = optimizer_init(copies, settings)
+        return Checkpoint(0, copies, empty, copies, (), settings=wanted), _Counters()
     shapes = {name: tuple(leaf.shape) for name, leaf in copies.items()}
     stored = {name: tuple(leaf.shape) for name, leaf in found.params.items()}
-    if found.settings != wanted or stored != shapes:
-        differing = sorted(k for k in wanted if found.settings.get(k) != wanted[k]) or [
-            "parameters"
-        ]
+    differing = sorted(k for k in wanted if found.settings.get(k) != wanted[k])
+    differing += ["parameters"] if stored != shapes else []
+    differing += ["number of processes"] if len(found.generators) != ranks.count else []
+    if differing:
         msg = (
             f"The checkpoint in {folder} was made with other {', '.join(differing)}. "
             "Use the same ones, or train without resume."
@@ -164,12 +211,25 @@ def _start(
         raise StoreError(msg)
     try:
         counters = _Counters(**found.counters)
-        generator.set_state(found.generator)
+        generator.set_state(found.generators[ranks.rank])
     except (TypeError, RuntimeError) as error:  # other counters, or another kind of generator
         msg = f"The checkpoint in {folder} does not fit this run: {error}. Train without resume."
         raise StoreError(msg) from error
     _logger.info("resumed at step %d from %s", found.step, folder)
-    return found, counters
+    # A file's order is another one than the run's, in which norms are summed up and noise may be drawn.
+    ordered = {name: found.params[name] for name in copies}
+    best = {name: found.best_params[name] for name in copies}
+    return replace(found, params=ordered, best_params=best), counters
+
+
+def _ended(
+    progress: float, state: Checkpoint, counters: _Counters, settings: TrainingSettings
+) -> StoppedBy | None:
+    if settings.patience is not None and counters.stale >= settings.patience:
+        return "patience"
+    if progress < 1:
+        return None
+    return "steps" if state.step == settings.steps else "seconds"
 
 
 def _one_step(
@@ -178,35 +238,52 @@ def _one_step(
     gradient: GradientFunction,
     settings: TrainingSettings,
     generator: torch.Generator,
+    progress: float,
+    ranks: Ranks,
 ) -> tuple[Checkpoint, _Counters, JSON]:
-    rate = settings.rate_at(state.step)
-    loss, grads = gradient(state.params, generator)
+    wall, cpu = time.perf_counter(), time.process_time()
+    rate = settings.rate_at(progress)
+    loss, grads = gradient(state.params, generator, progress)
     _check_gradients(state.params, grads)
+    loss, grads = ranks.mean(loss, grads)
     norm = global_norm(grads)
-    finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(loss))
+    # One look at both numbers, because each makes the processor wait for a GPU.
+    numbers = torch.stack([loss.detach(), norm]).tolist()
+    finite = all(math.isfinite(number) for number in numbers)
+    done = replace(state, step=state.step + 1)
+    if finite:
+        if settings.clip_norm is not None:
+            grads = clip_by_norm(grads, norm, settings.clip_norm)
+        params, memory = optimizer_update(state.params, grads, state.optimizer, rate, settings)
+        done = replace(done, params=params, optimizer=memory)
+    counters = replace(
+        counters,
+        bad_steps=0 if finite else _one_more_bad(counters.bad_steps, done.step, settings),
+        seconds=counters.seconds + time.perf_counter() - wall,
+        cpu_seconds=counters.cpu_seconds + time.process_time() - cpu,
+    )
     line: JSON = {
-        "step": state.step + 1,
-        "loss": float(loss) if finite else None,
-        "gradient_norm": float(norm) if finite else None,
+        "step": done.step,
+        "loss": numbers[0] if finite else None,
+        "gradient_norm": numbers[1] if finite else None,
         "learning_rate": rate,
+        "seconds": round(counters.seconds, 3),
+        "cpu_seconds": round(counters.cpu_seconds, 3),
     }
-    if not finite:
-        bad = counters.bad_steps + 1
-        _logger.warning("step %d skipped: loss or gradient is not finite", state.step + 1)
-        if bad >= _MOST_BAD_STEPS:
-            raise InvalidParameterError.of(
-                "learning_rate",
-                "train",
-                f"small enough that no {bad} steps in a row lack a finite gradient",
-                settings.learning_rate,
-                "Lower it, or set clip_norm.",
-            )
-        return replace(state, step=state.step + 1), replace(counters, bad_steps=bad), line
-    if settings.clip_norm is not None:
-        grads = clip_by_norm(grads, norm, settings.clip_norm)
-    params, adam = adam_update(state.params, grads, state.adam, rate)
-    done = replace(state, step=state.step + 1, params=params, adam=adam)
-    return done, replace(counters, bad_steps=0), line
+    return done, counters, line
+
+
+def _one_more_bad(bad_steps: int, step: int, settings: TrainingSettings) -> int:
+    _logger.warning("step %d skipped: loss or gradient is not finite", step)
+    if bad_steps + 1 >= _MOST_BAD_STEPS:
+        raise InvalidParameterError.of(
+            "learning_rate",
+            "train",
+            f"small enough that no {_MOST_BAD_STEPS} steps in a row lack a finite gradient",
+            settings.learning_rate,
+            "Lower it, or set clip_norm.",
+        )
+    return bad_steps + 1
 
 
 def _check_gradients(params: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> None:
@@ -223,41 +300,41 @@ def _check_gradients(params: Mapping[str, Tensor], grads: Mapping[str, Tensor]) 
 
 
 def _validated(
-    state: Checkpoint, counters: _Counters, validate: ValidationFunction
-) -> tuple[Checkpoint, _Counters, float]:
-    loss = float(validate(state.params))
+    state: Checkpoint, counters: _Counters, validate: ValidationFunction, ranks: Ranks
+) -> tuple[Checkpoint, _Counters, float | None]:
+    (loss,) = ranks.agreed(float(validate(state.params)) if ranks.is_first else 0.0)
+    shown = loss if math.isfinite(loss) else None
     best = counters.best_validation
     # NaN compares as False, so an undefined validation counts as one without improvement.
     if loss < (math.inf if best is None else best):
         better = replace(counters, best_step=state.step, best_validation=loss, stale=0)
-        return replace(state, best_params=state.params), better, loss
-    return state, replace(counters, stale=counters.stale + 1), loss
+        return replace(state, best_params=state.params), better, shown
+    return state, replace(counters, stale=counters.stale + 1), shown
 
 
-def _save(folder: Path, state: Checkpoint, counters: _Counters, generator: torch.Generator) -> None:
-    complete = replace(state, generator=generator.get_state(), counters=asdict(counters))
-    save_checkpoint(folder, complete)
+def _interrupted(on_step: StepFunction | None, line: JSON, progress: float, ranks: Ranks) -> bool:
+    wanted = on_step is not None and on_step(
+        Step(line["step"], progress, line["loss"], line.get("validation"), line["seconds"])
+    )
+    return bool(ranks.agreed(float(bool(wanted)))[0])
 
 
-def _append(folder: Path, line: JSON) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _cut_log(folder: Path, step: int) -> None:
-    """Drop what was logged after the checkpoint: those steps will be done and logged again."""
-    path = folder / LOG_FILE
-    if not path.is_file():
-        return
-    kept = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:  # the last line of a killed run may be half written
-            continue
-        if line["step"] <= step:
-            kept.append(text + "\n")
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(kept), encoding="utf-8")
-    partial.replace(path)
+def _write(
+    folder: Path,
+    state: Checkpoint,
+    counters: _Counters,
+    line: JSON,
+    generator: torch.Generator,
+    settings: TrainingSettings,
+    ranks: Ranks,
+    stopping: bool,
+) -> None:
+    """Log and save where it is time to; every process takes part, because the generators are gathered."""
+    if ranks.is_first and (
+        stopping or "validation" in line or state.step % settings.log_every == 0
+    ):
+        append_line(folder, line)
+    if stopping or state.step % settings.checkpoint_every == 0:
+        states = ranks.gathered(generator.get_state())
+        if ranks.is_first:
+            save_checkpoint(folder, replace(state, generators=states, counters=asdict(counters)))

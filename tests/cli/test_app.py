@@ -12,10 +12,22 @@ import automl_meta
 from automl_meta.cli.app import app, run
 
 HEAVY = ("torch", "sklearn", "pandas", "optuna", "openml", "numpy", "scipy", "matplotlib", "rich")
-COMMANDS = ("fit", "predict", "tasks", "families", "doctor", "collect", "train", "compare")
+COMMANDS = (
+    "fit",
+    "predict",
+    "tasks",
+    "families",
+    "doctor",
+    "collect",
+    "train",
+    "compare",
+    "fewshot",
+)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["fit", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["fit", "--help"], ["fewshot", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\n"

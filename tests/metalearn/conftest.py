@@ -15,6 +15,7 @@ class Family:
     support: Callable
     query: Callable
     one: Callable  # (which, task) -> the same loss for a batch of that task alone
+    permuted: Callable  # order of the 6 support items -> support loss
 
 
 def _network_loss(x: torch.Tensor, y: torch.Tensor) -> Callable:
@@ -42,4 +43,5 @@ def family() -> Family:
         support=_network_loss(*data["support"]),
         query=_network_loss(*data["query"]),
         one=lambda which, task: _network_loss(*(part[task : task + 1] for part in data[which])),
+        permuted=lambda order: _network_loss(*(part[:, order] for part in data["support"])),
     )

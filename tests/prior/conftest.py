@@ -82,7 +82,7 @@ def learner(table):
 
     algorithm = MetaSGD(initial_rate=0.01)
     shape = SurrogateShape(Encoder(SPACE).n_columns, hidden=16, embedding=4)
-    settings = TrainingSettings(steps=150, learning_rate=1e-2, cosine=True, clip_norm=5.0)
+    settings = TrainingSettings(steps=150, learning_rate=1e-2, schedule="cosine", clip_norm=5.0)
     features = np.array(
         [[t.record.meta_features[n] for n in ("shift", "nothing")] for t in table.tasks]
     )

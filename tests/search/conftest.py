@@ -137,7 +137,7 @@ def learner() -> Learner:
     best, worst = raw.max(axis=1, keepdims=True), raw.min(axis=1, keepdims=True)
     algorithm = MetaSGD(initial_rate=0.01)
     shape = SurrogateShape(encodings.shape[1], hidden=16, embedding=4)
-    settings = TrainingSettings(steps=120, learning_rate=1e-2, cosine=True, clip_norm=5.0)
+    settings = TrainingSettings(steps=120, learning_rate=1e-2, schedule="cosine", clip_norm=5.0)
     parts = {"all": tables, "fold-0": tables[3:]}
     return Learner(
         name=SPACE.name,

@@ -5,23 +5,26 @@ import torch
 
 from automl_meta.exceptions import StoreError
 from automl_meta.training import (
-    AdamState,
     Checkpoint,
-    adam_init,
+    OptimizerState,
+    TrainingSettings,
     load_checkpoint,
+    optimizer_init,
     save_checkpoint,
 )
 
 
 def make(step: int = 7) -> Checkpoint:
     params = {"layer.0/weight": torch.arange(6.0).reshape(2, 3).T, "scale": torch.tensor(2.5)}
-    moments = adam_init(params)
+    moments = optimizer_init(params, TrainingSettings(steps=1))
     return Checkpoint(
         step=step,
         params=params,
-        adam=AdamState(step, {k: v + 1 for k, v in moments.first.items()}, moments.second),
+        optimizer=OptimizerState(
+            step, {k: v + 1 for k, v in moments.first.items()}, moments.second
+        ),
         best_params={k: v * 2 for k, v in params.items()},
-        generator=torch.Generator().manual_seed(4).get_state(),
+        generators=tuple(torch.Generator().manual_seed(4 + i).get_state() for i in range(12)),
         counters={"best_validation": None},
         settings={"steps": 10},
     )
@@ -31,14 +34,15 @@ def test_round_trip(tmp_path):
     written = make()
     save_checkpoint(tmp_path, written)
     read = load_checkpoint(tmp_path)
-    assert (read.step, read.adam.updates) == (7, 7)
+    assert (read.step, read.optimizer.updates) == (7, 7)
     assert (read.counters, read.settings) == (written.counters, written.settings)
-    assert torch.equal(read.generator, written.generator)
+    assert len(read.generators) == 12  # more than ten, so that their order by name is not by number
+    assert all(map(torch.equal, read.generators, written.generators))
     pairs = [
         (read.params, written.params),
         (read.best_params, written.best_params),
-        (read.adam.first, written.adam.first),
-        (read.adam.second, written.adam.second),
+        (read.optimizer.first, written.optimizer.first),
+        (read.optimizer.second, written.optimizer.second),
     ]
     for ours, theirs in pairs:
         assert set(ours) == set(theirs)
@@ -114,7 +118,7 @@ def test_other_content_with_a_right_checksum_is_refused(tmp_path):
     path = tmp_path / "checkpoint-00000007.safetensors"
     for payload, message in [
         (b"no tensors here", "no safetensors file"),
-        (save({"params/w": torch.ones(1)}), "lacks best, first"),
+        (save({"params/w": torch.ones(1)}), "lacks best, generator"),
     ]:
         path.write_bytes(payload)
         _edit(sha256=hashlib.sha256(payload).hexdigest())(tmp_path)

@@ -1,0 +1,86 @@
+"""Where a run computes and how precisely: chosen once, and torch's global switches restored afterwards."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from automl_meta.exceptions import InvalidParameterError
+
+#: What each precision asks of matrix products in float32.
+_PRODUCTS = {"float32": "highest", "tf32": "high", "bf16": "medium"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run computes.
+
+    Attributes:
+        device: The device; with several processes each has its own.
+        precision: What is really used.
+        threads: PyTorch's threads.
+        notes: What was asked for and could not be had.
+    """
+
+    device: torch.device
+    precision: str
+    threads: int
+    notes: tuple[str, ...] = ()
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context for learning and predicting: bfloat16 on a GPU where asked for, else nothing."""
+        if self.precision == "bf16" and self.device.type == "cuda":
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return nullcontext()
+
+
+@contextmanager
+def computing_on(
+    device: str = "auto", precision: str = "float32", threads: int | None = None
+) -> Iterator[Place]:
+    """Set PyTorch's global switches for a run, and restore them.
+
+    Args:
+        device: ``"auto"`` (a GPU where there is one), ``"cpu"`` or ``"cuda"``.
+        precision: ``"float32"``; ``"tf32"`` lets matrix products of a GPU round to TF32; ``"bf16"`` computes
+            in bfloat16 on a GPU, and lets a processor use it inside float32 products.
+        threads: PyTorch's threads; None leaves them.
+
+    Yields:
+        The place.
+
+    Raises:
+        InvalidParameterError: If a GPU is asked for where there is none.
+    """
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        rule = "'auto' or 'cpu' where PyTorch sees no GPU"
+        raise InvalidParameterError.of("device", "fewshot", rule, device, "Try --device auto.")
+    on_gpu = available and device != "cpu"
+    index = int(os.environ.get("LOCAL_RANK", "0"))
+    chosen = torch.device("cuda", index) if on_gpu else torch.device("cpu")
+    used, notes = _possible(precision, chosen)
+    before = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    convolutions = torch.backends.cudnn.allow_tf32
+    try:
+        torch.set_float32_matmul_precision(_PRODUCTS[used])
+        torch.backends.cudnn.allow_tf32 = used != "float32"
+        torch.set_num_threads(threads or before[1])
+        yield Place(chosen, used, torch.get_num_threads(), notes)
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = convolutions
+        torch.set_num_threads(before[1])
+
+
+def _possible(precision: str, device: torch.device) -> tuple[str, tuple[str, ...]]:
+    if precision == "tf32" and device.type == "cpu":
+        return "float32", ("TF32 was asked for; a processor has none, so float32 was used.",)
+    if precision != "float32" and device.type == "cuda":
+        major, _ = torch.cuda.get_device_capability(device)
+        if major < 8:
+            note = f"{precision} was asked for; this GPU has none, so float32 was used."
+            return "float32", (note,)
+    return precision, ()

@@ -1,0 +1,122 @@
+"""What a few-shot run is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from automl_meta.exceptions import InvalidParameterError, check_least
+from automl_meta.training import TrainingSettings
+
+LearnerName = Literal["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet"]
+LEARNERS: tuple[str, ...] = get_args(LearnerName)
+OMNIGLOT, SINUSOID, HARMONIC = "omniglot", "sinusoid", "harmonic"
+REGRESSIONS = (SINUSOID, HARMONIC)
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "learner": LEARNERS,
+    "pooling": ("stride", "max", "average"),
+    "execution": ("auto", "folded", "vectorized", "looped"),
+    "split": ("characters", "alphabets"),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": ("float32", "tf32", "bf16"),
+}
+
+
+@dataclass(frozen=True)
+class FewShotSettings:
+    """Settings of one run: data, episodes, learner, network, training and test. ``recipe`` fills them in.
+
+    Attributes:
+        learner: Name of the method.
+        data: ``"omniglot"``, ``"sinusoid"``, ``"harmonic"``, or a folder with one folder of pictures a class.
+        ways: Classes of a test episode, >= 2; without meaning for regression.
+        shots: Support items of a class, or points of a function, in a test episode.
+        training: The outer loop.
+        queries: Query items of a class (or of a function) in a training episode.
+        train_ways: Classes of a training episode; None for ``ways``.
+        train_shots: Support items of a class in a training episode; None for ``shots``.
+        meta_batch: Episodes of an outer step (of each process).
+        inner_rate: Learning rate of the inner loop, or what learned rates start from; unused by ProtoNet.
+        inner_steps: Inner steps in training.
+        test_steps: Inner steps in validation and test; None for as many as in training.
+        inner_batch: Support items of each inner step in training; None for all.
+        test_inner_batch: The same in validation and test.
+        options: Further settings of the algorithm, by the names of its attributes.
+        transductive: Whether the batch-norm statistics of the query are its own.
+        filters: Filters of each convolution, or units of each hidden layer for regression.
+        pooling: How the network shrinks: ``"stride"`` or ``"max"`` (the two of the MAML paper), or
+            ``"average"`` (global average before the head).
+        execution: How tasks are computed at once.
+        chunk: Episodes computed at once; None for all, or for two image episodes on a processor, whose caches
+            hold no more. The result is the same.
+        image_size: Height and width of the images in pixels.
+        split: ``"characters"`` (1,100 + 100 + 423 for Omniglot) or ``"alphabets"``.
+        split_seed: Decides which classes are for training, validation and test.
+        rotations: Turn each class of images into four by quarter turns, in each part of the split.
+        validation_episodes: Number of fixed validation episodes.
+        test_episodes: Number of test episodes.
+        test_queries: Query items of a class in validation and test.
+        data_folder: Where Omniglot is; None for the shared data.
+        seed: Of the initial weights and of the training episodes.
+        device: Where to compute.
+        precision: Of matrix products.
+        threads: Of PyTorch; None leaves its own number.
+
+    Raises:
+        InvalidParameterError: If a value breaks its rule.
+    """
+
+    learner: str
+    data: str
+    ways: int
+    shots: int
+    training: TrainingSettings
+    queries: int = 15
+    train_ways: int | None = None
+    train_shots: int | None = None
+    meta_batch: int = 32
+    inner_rate: float = 0.4
+    inner_steps: int = 1
+    test_steps: int | None = None
+    inner_batch: int | None = None
+    test_inner_batch: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    transductive: bool = True
+    filters: int = 64
+    pooling: str = "stride"
+    execution: str = "auto"
+    chunk: int | None = None
+    image_size: int = 28
+    split: str = "characters"
+    split_seed: int = 0
+    rotations: bool = True
+    validation_episodes: int = 200
+    test_episodes: int = 1000
+    test_queries: int = 15
+    data_folder: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "float32"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(("shots", "queries", "meta_batch", "filters", "image_size"), 1)
+        least |= dict.fromkeys(("validation_episodes", "test_queries", "inner_steps"), 1)
+        least |= {"ways": 2, "test_episodes": 2, "seed": 0, "split_seed": 0}
+        optional = {"train_ways": 2, "train_shots": 1, "test_steps": 0, "inner_batch": 1}
+        optional |= {"test_inner_batch": 1, "chunk": 1, "threads": 1}
+        least |= {name: low for name, low in optional.items() if getattr(self, name) is not None}
+        check_least(self, "fewshot", least)
+        for name, names in _CHOICES.items():
+            if getattr(self, name) not in names:
+                rule = f"one of {', '.join(names)}"
+                value = getattr(self, name)
+                raise InvalidParameterError.of(name, "fewshot", rule, value, f"Try {names[0]}.")
+        if self.learner == "protonet" and self.data in REGRESSIONS:
+            rule = "a method for regression"
+            raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether outputs are numbers, not classes."""
+        return self.data in REGRESSIONS

@@ -1,0 +1,199 @@
+"""From settings to the objects of a run: episode sources, network, learner."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from automl_meta import metalearn
+from automl_meta._typing import JSON
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.fewshot.data import FewShotDataset
+from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource
+from automl_meta.fewshot.learners import GradientLearner, Learner
+from automl_meta.fewshot.networks import conv4, conv4_features, mlp
+from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
+from automl_meta.fewshot.protonet import ProtoNet
+from automl_meta.fewshot.regression import Harmonics, Sinusoids
+from automl_meta.fewshot.settings import HARMONIC, OMNIGLOT, FewShotSettings
+from automl_meta.metalearn import Algorithm
+from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
+
+#: Training points of a function, by which MAML's sinusoids are reported.
+POINTS = (5, 10, 20)
+#: Image episodes computed at once on a processor: 32 at once overflow its caches and take 1.7 times as long.
+_CPU_CHUNK = 2
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the episodes of a run come from.
+
+    Attributes:
+        train: Episodes of training.
+        validation: Of early stopping.
+        test: Of the final evaluation; for regression several, by the number of points.
+        facts: What a result states of them.
+        channels: Channels of an image, or inputs of a function.
+    """
+
+    train: EpisodeSource
+    validation: EpisodeSource
+    test: dict[int, EpisodeSource]
+    facts: JSON
+    channels: int
+
+
+def make_sources(settings: FewShotSettings, device: torch.device) -> Sources:
+    """Load the data and make the sources of episodes.
+
+    Args:
+        settings: Of the run.
+        device: Where images are kept.
+
+    Raises:
+        StoreError: If there are no data.
+        InvalidParameterError: If they are too few for the episodes.
+    """
+    if settings.is_regression:
+        return _functions(settings, device)
+    split, name = _split(settings)
+    if settings.rotations:
+        split = split.with_rotations()
+    split = split.to(device)
+
+    def test_like(dataset: FewShotDataset) -> EpisodeSampler:
+        return EpisodeSampler(dataset, settings.ways, settings.shots, settings.test_queries)
+
+    train = EpisodeSampler(
+        split.train,
+        settings.train_ways or settings.ways,
+        settings.train_shots or settings.shots,
+        settings.queries,
+    )
+    facts: JSON = {
+        "name": name,
+        "split": settings.split,
+        "split_seed": settings.split_seed,
+        "rotations": settings.rotations,
+        "classes": {
+            part: len(getattr(split, part).names) for part in ("train", "validation", "test")
+        },
+    }
+    return Sources(
+        train,
+        test_like(split.validation),
+        {settings.shots: test_like(split.test)},
+        facts,
+        split.train.images.shape[1],
+    )
+
+
+def make_learner(settings: FewShotSettings, channels: int, device: torch.device) -> Learner:
+    """Make the learner; its weights are drawn from the seed alone.
+
+    Args:
+        settings: Of the run.
+        channels: Of an image, or inputs of a function.
+        device: Where it will compute; decides how many episodes at once are best.
+
+    Raises:
+        InvalidParameterError: If the algorithm knows no such option, or the network allows no such execution.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    execution: Any = settings.execution
+    if settings.learner == "protonet":
+        return ProtoNet(
+            _network(settings, channels, generator),
+            execution=execution,
+            chunk=settings.chunk,
+            transductive=settings.transductive,
+        )
+    return GradientLearner(
+        _algorithm(settings),
+        _network(settings, channels, generator),
+        loss=mean_squared_error if settings.is_regression else cross_entropy,
+        execution=execution,
+        chunk=_chunk(settings, device),
+        transductive=settings.transductive,
+        test_steps=settings.test_steps,
+        inner_batch=settings.inner_batch,
+        test_inner_batch=settings.test_inner_batch,
+    )
+
+
+def _chunk(settings: FewShotSettings, device: torch.device) -> int | None:
+    if settings.chunk is not None or settings.is_regression or device.type != "cpu":
+        return settings.chunk
+    return _CPU_CHUNK
+
+
+def _functions(settings: FewShotSettings, device: torch.device) -> Sources:
+    family = Harmonics if settings.data == HARMONIC else Sinusoids
+    train = family(settings.train_shots or settings.shots, settings.queries, device=device)
+    test = family(settings.shots, settings.test_queries, device=device)
+    points = sorted({*POINTS, settings.shots})
+    return Sources(
+        train,
+        test,
+        {shots: replace(test, shots=shots) for shots in points},
+        {"name": settings.data, "functions": repr(test)},
+        1,
+    )
+
+
+def _split(settings: FewShotSettings) -> tuple[Split, str]:
+    """Return the data in three parts, without rotations, and their name."""
+    seed = settings.split_seed
+    if settings.data == OMNIGLOT:
+        dataset = load_omniglot(settings.data_folder, image_size=settings.image_size)
+        if settings.split == "alphabets":
+            return split_alphabets(dataset, seed=seed), OMNIGLOT
+        return split_characters(dataset, seed=seed), OMNIGLOT
+    dataset = FewShotDataset.from_folder(settings.data, settings.image_size)
+    n_classes = len(dataset.names)
+    # The proportions of Omniglot's split: 68 % to train, 6 % to validate, 26 % to test.
+    learn = max(2, round(n_classes * 1200 / 1623))
+    held_out = max(1, round(learn / 12))
+    return (
+        split_characters(dataset, seed=seed, train=learn, validation=held_out),
+        Path(settings.data).name,
+    )
+
+
+def _network(settings: FewShotSettings, channels: int, generator: torch.Generator) -> nn.Module:
+    if settings.is_regression:
+        return mlp(channels, hidden=(settings.filters,) * 2, outputs=1, generator=generator)
+    options: dict[str, Any] = {
+        "channels": channels,
+        "filters": settings.filters,
+        "image_size": settings.image_size,
+        "pooling": settings.pooling,
+        "generator": generator,
+    }
+    if settings.learner == "protonet":
+        return conv4_features(**options)
+    return conv4(settings.ways, **options)
+
+
+def _algorithm(settings: FewShotSettings) -> Algorithm:
+    class_name, rate_name = {
+        "maml": ("MAML", "rate"),
+        "fomaml": ("FOMAML", "rate"),
+        "anil": ("ANIL", "rate"),
+        "reptile": ("Reptile", "rate"),
+        "meta-sgd": ("MetaSGD", "initial_rate"),
+        "maml++": ("MAMLPlusPlus", "initial_rate"),
+    }[settings.learner]
+    make = getattr(metalearn, class_name)
+    values = {rate_name: settings.inner_rate, "steps": settings.inner_steps}
+    try:
+        algorithm: Algorithm = make(**values, **settings.options)
+    except TypeError as error:
+        rule = f"settings of {class_name}"
+        raise InvalidParameterError.of(
+            "options", "fewshot", rule, dict(settings.options), f"{error}."
+        ) from error
+    return algorithm

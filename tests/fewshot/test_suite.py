@@ -1,0 +1,107 @@
+import pytest
+
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.fewshot.result import FewShotResult
+from automl_meta.fewshot.suite import load_fewshot_suite, run_suite
+
+TWO = """
+title = "Two"
+notes = ["A note."]
+[defaults]
+data = "sinusoid"
+threads = 1
+steps = 7
+[[run]]
+name = "a"
+learner = "maml"
+published = 98.7
+[[run]]
+name = "b"
+learner = "meta-sgd"
+seconds = 60
+steps = 3
+options = {granularity = "tensor"}
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "suite.toml"
+    path.write_text(text)
+    return path
+
+
+def test_reading(tmp_path):
+    suite = load_fewshot_suite(written(tmp_path, TWO))
+    assert (suite.title, suite.notes) == ("Two", ("A note.",))
+    first, second = suite.runs
+    assert (first.name, first.published, second.published) == ("a", 98.7, None)
+    assert (first.settings.learner, first.settings.data, first.settings.threads) == (
+        "maml",
+        "sinusoid",
+        1,
+    )
+    assert (first.settings.training.steps, first.settings.training.seconds) == (7, None)
+    assert (second.settings.training.steps, second.settings.training.seconds) == (3, 60)
+    assert second.settings.options == {"granularity": "tensor"}
+
+
+def test_changes_win_and_a_budget_replaces_both_kinds(tmp_path):
+    suite = load_fewshot_suite(written(tmp_path, TWO), steps=2, seed=5, threads=2)
+    for run in suite.runs:
+        assert (run.settings.training.steps, run.settings.training.seconds) == (2, None)
+        assert (run.settings.seed, run.settings.threads) == (5, 2)
+
+
+def test_the_shipped_suite_is_valid():
+    suite = load_fewshot_suite("omniglot")
+    assert {run.settings.learner for run in suite.runs} == {
+        "maml",
+        "fomaml",
+        "anil",
+        "reptile",
+        "meta-sgd",
+        "maml++",
+        "protonet",
+    }
+    assert all(run.settings.test_episodes >= 1000 for run in suite.runs)
+    assert all(run.settings.transductive for run in suite.runs)
+
+
+def test_runs_go_to_their_folders_up_to_an_interrupt(tmp_path):
+    suite = load_fewshot_suite(written(tmp_path, TWO))
+    seen = []
+
+    def run(entry, folder):
+        seen.append((entry.name, folder))
+        return FewShotResult(folder, {"status": "interrupted"})
+
+    assert len(run_suite(suite, tmp_path, run)) == 1
+    assert seen == [("a", tmp_path / "a")]
+    run_suite(suite, tmp_path, run, only=["b"])
+    assert seen[-1] == ("b", tmp_path / "b")
+    with pytest.raises(InvalidParameterError, match="one of a, b"):
+        run_suite(suite, tmp_path, run, only=["c"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title =", "no valid TOML"),
+        ("title = 'x'", "one .*run.* table"),
+        ("run = 3", "one .*run.* table"),
+        ("[[run]]\nlearner = 'maml'", "'name'"),
+        ("[[run]]\nname = '../x'\nlearner = 'maml'", "'name'"),
+        ("[[run]]\nname = 'x'", "incomplete"),
+        ("[[run]]\nname = 'x'\nlearner = 'maml'\nways = '5'", "incomplete or of wrong types"),
+        ("[[run]]\nname = 'x'\nlearner = 'maml'\nsped = 3", "'sped'"),
+        ("[[run]]\nname = 'x'\nlearner = 'maml'\n" * 2, "unique"),
+    ],
+)
+def test_bad_suites_are_refused(tmp_path, text, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        load_fewshot_suite(written(tmp_path, text))
+
+
+def test_unknown_suite():
+    with pytest.raises(InvalidParameterError, match="a TOML file or a shipped suite"):
+        load_fewshot_suite("nowhere")
