@@ -84,11 +84,13 @@ def flops(settings: EngineSettings) -> int:
 
     Example:
         >>> f"{flops(EngineSettings()):.2e}"
-        '3.21e+10'
+        '7.51e+10'
     """
     support, query = settings.ways * settings.shots, settings.ways * settings.queries
     each = sum(
-        layer.flops * layer.products * (support * settings.steps * layer.rounds(settings.order) + query)
+        layer.flops
+        * layer.products
+        * (support * settings.steps * layer.rounds(settings.order) + query)
         for layer in layers(settings)
     )
     return settings.tasks * each
@@ -130,9 +132,7 @@ def floor(settings: EngineSettings, n_tasks: int, device: torch.device) -> float
     return total * settings.tasks / n_tasks
 
 
-def _forward_and_backward(
-    layer: Layer, images: int, n_tasks: int, device: torch.device
-) -> float:
+def _forward_and_backward(layer: Layer, images: int, n_tasks: int, device: torch.device) -> float:
     inputs = torch.rand(n_tasks, images * layer.rows, layer.inner, device=device)
     weights = torch.rand(n_tasks, layer.inner, layer.columns, device=device)
     outputs = torch.bmm(inputs, weights)

@@ -60,7 +60,7 @@ def _on_gpu(competitor: Competitor, work: Work) -> float:
     torch.cuda.reset_peak_memory_stats(work.device)
     run()
     torch.cuda.synchronize(work.device)
-    return (torch.cuda.max_memory_allocated(work.device) - before) / _MIB
+    return float(torch.cuda.max_memory_allocated(work.device) - before) / _MIB
 
 
 def _answer(order: dict[str, Any]) -> float:
@@ -71,7 +71,7 @@ def _answer(order: dict[str, Any]) -> float:
         run = _competitor(order, settings).make(work)
         before = psutil.Process(os.getpid()).memory_info().rss
         run()
-        return max(0.0, (_highest() - before) / _MIB)
+        return max(0.0, float(_highest() - before) / _MIB)
 
 
 def _competitor(order: dict[str, Any], settings: EngineSettings) -> Competitor:

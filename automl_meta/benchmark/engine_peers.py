@@ -67,7 +67,7 @@ def _learn2learn(work: Work) -> MetaGradient:
         for _ in range(settings.steps):
             learner.adapt(functional.cross_entropy(learner(support_x), support_y))
         loss = functional.cross_entropy(learner(query_x), query_y)
-        (loss / len(work.episodes)).backward()
+        torch.autograd.backward(loss / len(work.episodes))
 
     return _task_by_task(work, model, one_task)
 
@@ -86,7 +86,7 @@ def _higher(work: Work) -> MetaGradient:
                 inner.step(functional.cross_entropy(fast(support_x), support_y))
             loss = functional.cross_entropy(fast(query_x), query_y) / len(work.episodes)
             if second:
-                loss.backward()
+                torch.autograd.backward(loss)
                 return
             # Without the graph the fast weights are leaves: their gradient is first-order MAML's.
             grads = torch.autograd.grad(loss, list(fast.parameters()))
@@ -109,14 +109,12 @@ def _torchopt(work: Work) -> MetaGradient:
         loss = functional.cross_entropy(model(query_x), query_y)
         library.recover_state_dict(model, weights)
         library.recover_state_dict(optimizer, state)
-        (loss / len(work.episodes)).backward()
+        torch.autograd.backward(loss / len(work.episodes))
 
     return _task_by_task(work, model, one_task)
 
 
-def _task_by_task(
-    work: Work, model: nn.Module, one_task: Callable[[_Task], None]
-) -> MetaGradient:
+def _task_by_task(work: Work, model: nn.Module, one_task: Callable[[_Task], None]) -> MetaGradient:
     episodes = work.episodes
 
     def run() -> Params:

@@ -122,4 +122,6 @@ def same_for_everyone(settings: EngineSettings) -> Iterator[torch.device]:
 
 
 def _refused(name: str, rule: str, value: object) -> InvalidParameterError:
-    return InvalidParameterError.of(name, WHERE, rule, value, "See automl-meta bench engine --help.")
+    return InvalidParameterError.of(
+        name, WHERE, rule, value, "See automl-meta bench engine --help."
+    )

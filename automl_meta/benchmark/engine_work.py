@@ -133,7 +133,9 @@ def default_chunk(execution: str, device: torch.device) -> int | None:
         execution: ``"vectorized"`` or ``"looped"``.
         device: Where it computes.
     """
-    if execution == "looped":  # a task at a time, like the plain loop, so that no graph waits for others
+    if (
+        execution == "looped"
+    ):  # a task at a time, like the plain loop, so that no graph waits for others
         return 1
     return _VECTORIZED_CHUNK if device.type == "cpu" else None
 
@@ -167,7 +169,7 @@ def _plain(work: Work) -> MetaGradient:
         total = {name: torch.zeros_like(leaf) for name, leaf in start.items()}
         for task in range(len(episodes)):
             for leaf, grad in zip(total.values(), one_task(task), strict=True):
-                leaf += grad
+                leaf.add_(grad)
         return total
 
     return run

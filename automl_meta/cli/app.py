@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from automl_meta import __version__
-from automl_meta.cli import collect, compare, doctor, families, fewshot, fit, predict, tasks, train
+from automl_meta.cli import (
+    bench,
+    collect,
+    compare,
+    doctor,
+    families,
+    fewshot,
+    fit,
+    predict,
+    tasks,
+    train,
+)
 from automl_meta.cli.errors import exit_code_of, report_error
 
 app = typer.Typer(
@@ -39,7 +50,7 @@ def _root(
     pass
 
 
-for module in (fit, predict, tasks, families, collect, train, compare, fewshot, doctor):
+for module in (fit, predict, tasks, families, collect, train, compare, fewshot, bench, doctor):
     module.register(app)
 
 

@@ -8,9 +8,10 @@
 | N | classes, or outputs |
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Protocol
 
 import torch
@@ -34,6 +35,11 @@ from automl_meta.metalearn.inner import check_steps
 from automl_meta.metalearn.layers import Chain
 from automl_meta.metalearn.losses import BatchLoss, Loss, Split
 from automl_meta.metalearn.minibatches import draw_minibatches, take
+from automl_meta.metalearn.patches import arranged
+
+_IMAGE_AXES = 5
+#: Images whose activations fit a processor's caches, and whose kernels are worth their start.
+_PIECE = 64
 
 
 class Learner(Protocol):
@@ -149,6 +155,8 @@ class GradientLearner:
         algorithm = self.algorithm
         if isinstance(algorithm, Scheduled):
             algorithm = algorithm.at(progress)
+        if self.execution == "folded":
+            meta = {name: arranged(leaf) for name, leaf in meta.items()}
         # Distinct for up to 2^32 steps; torch's CPU generator reads no more bits of a seed.
         seed = int(progress * (2**32 - 1))
         support_loss = self._support_losses(episodes, self.inner_batch, None, seed)
@@ -225,9 +233,15 @@ class GradientLearner:
 
     def _query_loss(self, some: Episodes) -> BatchLoss:
         if self.transductive:
-            return self._loss(some.query_x, some.query_y)
+            return replace(self._loss(some.query_x, some.query_y), piece=self._piece(some.query_x))
         joint = torch.cat([some.support_x, some.query_x], dim=1)
         return BatchLoss(self.forward, self.loss, joint, some.query_y, some.support_x.shape[1])
+
+    def _piece(self, x: Tensor) -> int | None:
+        """Return the episodes whose first derivative is computed at once: few images fit a CPU's caches."""
+        if self.execution != "folded" or x.ndim < _IMAGE_AXES or x.device.type != "cpu":
+            return None
+        return math.ceil(_PIECE / x.shape[1])
 
 
 def _split(algorithm: Algorithm, network: nn.Module, execution: Execution) -> Split | None:

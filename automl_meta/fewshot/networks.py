@@ -5,7 +5,7 @@ Parameter names: ``conv1.weight``, ``norm1.weight``, ``norm1.bias``, ..., ``head
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -133,7 +133,7 @@ def _body(
     for number in range(1, _BLOCKS + 1):
         stride = 2 if pooling == "stride" else 1
         before = channels if number == 1 else filters
-        convolution = skip_init(nn.Conv2d, before, filters, 3, stride=stride, padding=1, bias=bias)
+        convolution = _undrawn(nn.Conv2d, before, filters, 3, stride=stride, padding=1, bias=bias)
         layers += [
             (f"conv{number}", convolution),
             (f"norm{number}", BatchNorm(filters)),
@@ -165,8 +165,13 @@ def _check(channels: int, filters: int, image_size: int, pooling: str) -> None:
 
 
 def _linear(inputs: int, outputs: int) -> nn.Module:
-    # PyTorch's constructors would draw weights from the global generator; ours are drawn afterwards.
-    return skip_init(nn.Linear, inputs, outputs)
+    return _undrawn(nn.Linear, inputs, outputs)
+
+
+def _undrawn(kind: type[nn.Module], *sizes: int, **options: Any) -> nn.Module:
+    """Make a layer without the draw of weights from the global generator that its constructor does."""
+    layer: nn.Module = skip_init(kind, *sizes, **options)  # type: ignore[no-untyped-call]
+    return layer
 
 
 def _initialised(network: Chain, generator: torch.Generator) -> Chain:

@@ -16,9 +16,8 @@ from automl_meta.metalearn.inner import (
     check_rate,
     check_steps,
     descend,
-    gradients,
-    leaves,
 )
+from automl_meta.metalearn.outer import query_gradients
 from automl_meta.metalearn.params import (
     MetaParams,
     Params,
@@ -84,11 +83,9 @@ class FOMAML:
         n_tasks: int,
     ) -> tuple[Tensor, MetaParams]:
         """See ``Algorithm.meta_gradients``."""
-        adapted = leaves(self.adapt(meta, support_loss, n_tasks))
-        with torch.enable_grad():
-            loss = check_losses(query_loss(adapted), n_tasks, "query_loss").mean()
-            grads = gradients(loss, adapted)
-        return loss.detach(), join_meta({name: leaf.sum(dim=0) for name, leaf in grads.items()})
+        adapted = self.adapt(meta, support_loss, n_tasks)
+        loss, grads = query_gradients(query_loss, adapted, n_tasks)
+        return loss, join_meta({name: leaf.sum(dim=0) for name, leaf in grads.items()})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.metalearn.layers import BatchNorm
+from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.norm import norm_relu
 from automl_meta.metalearn.patches import convolve
 
@@ -20,7 +20,14 @@ from automl_meta.metalearn.patches import convolve
 Step: TypeAlias = Callable[[Mapping[str, Tensor], Tensor, int | None], Tensor]
 
 _POINTWISE = (
-    nn.ReLU | nn.LeakyReLU | nn.Tanh | nn.Sigmoid | nn.GELU | nn.SiLU | nn.ELU | nn.Identity
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.GELU,
+    nn.SiLU,
+    nn.ELU,
+    nn.Identity,
 )
 _IMAGE_AXES = 5
 
@@ -35,7 +42,7 @@ def foldable(module: nn.Module) -> bool:
         >>> foldable(nn.Sequential(nn.Linear(2, 2), nn.ReLU())), foldable(nn.LSTM(2, 2))
         (True, False)
     """
-    return isinstance(module, nn.Sequential) and all(
+    return _is_chain(module) and all(
         _step(name, layer) is not None for name, layer in _layers(module)
     )
 
@@ -58,7 +65,7 @@ def fold(module: nn.Module) -> Step:
         >>> run({}, torch.zeros(2, 3, 1, 4, 4), None).shape
         torch.Size([2, 3, 16])
     """
-    if not isinstance(module, nn.Sequential):
+    if not _is_chain(module):
         raise _refused(module, "the network")
     steps: list[Step] = []
     layers = _layers(module)
@@ -66,7 +73,7 @@ def fold(module: nn.Module) -> Step:
     while position < len(layers):
         name, layer = layers[position]
         follower = layers[position + 1][1] if position + 1 < len(layers) else None
-        if isinstance(layer, BatchNorm) and isinstance(follower, nn.ReLU):
+        if type(layer) is BatchNorm and type(follower) is nn.ReLU:
             steps.append(_norm_relu(name, layer))
             position += 2
             continue
@@ -86,24 +93,33 @@ def fold(module: nn.Module) -> Step:
     return run
 
 
-def _layers(module: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Module]]:
-    found: list[tuple[str, nn.Module]] = []
-    for name, child in module.named_children():
-        if isinstance(child, nn.Sequential):
-            found += _layers(child, f"{prefix}{name}.")
-        else:
-            found.append((prefix + name, child))
-    return found
+def _is_chain(module: nn.Module) -> bool:
+    # A subclass may do anything in a forward of its own.
+    return type(module) in {nn.Sequential, Chain}
+
+
+def _layers(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """List the layers in the order in which they run; one used twice keeps the name of its first use."""
+    names = {child: name for name, child in module.named_modules()}
+
+    def walk(inner: nn.Module) -> list[tuple[str, nn.Module]]:
+        # Not named_children, which leaves out what it has seen.
+        children = [child for child in inner._modules.values() if child is not None]  # noqa: SLF001
+        return [
+            found
+            for child in children
+            for found in (walk(child) if _is_chain(child) else [(names[child], child)])
+        ]
+
+    return walk(module)
 
 
 def _step(name: str, layer: nn.Module) -> Step | None:
-    if isinstance(layer, _POINTWISE | nn.Dropout):
+    if type(layer) in {*_POINTWISE, nn.Dropout}:
         # Dropout that is off changes nothing; one that is on has no folded form.
         return _pointwise(layer) if not _drops(layer) else None
-    for kind, make in _MAKERS:
-        if isinstance(layer, kind):
-            return make(name, layer)
-    return None
+    make = _MAKERS.get(type(layer))
+    return None if make is None else make(name, layer)
 
 
 def _drops(layer: nn.Module) -> bool:
@@ -136,13 +152,16 @@ def _convolution(name: str, layer: nn.Conv2d) -> Step | None:
 def _linear(name: str, _: nn.Linear) -> Step:
     def step(params: Mapping[str, Tensor], values: Tensor, __: int | None) -> Tensor:
         weight, bias = params[f"{name}.weight"].transpose(1, 2), params.get(f"{name}.bias")
+        images = values.ndim == _IMAGE_AXES
+        values = values.movedim(-1, 2) if images else values  # its features are PyTorch's last axis
         rows = values.flatten(1, -2)
         outputs = (
             torch.bmm(rows, weight)
             if bias is None
             else torch.baddbmm(bias.unsqueeze(1), rows, weight)
         )
-        return outputs.view(*values.shape[:-1], -1)
+        outputs = outputs.view(*values.shape[:-1], -1)
+        return outputs.movedim(2, -1) if images else outputs
 
     return step
 
@@ -153,6 +172,7 @@ def _norm_relu(name: str, layer: BatchNorm) -> Step:
     def step(params: Mapping[str, Tensor], values: Tensor, reference: int | None) -> Tensor:
         if reference is not None:
             return separate(params, values, reference).relu()
+        _check_axes(values)
         rows = values.flatten(1, -2)
         weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
         return norm_relu(rows, weight, bias, layer.eps).view(values.shape)
@@ -162,6 +182,7 @@ def _norm_relu(name: str, layer: BatchNorm) -> Step:
 
 def _norm(name: str, layer: BatchNorm) -> Step:
     def step(params: Mapping[str, Tensor], values: Tensor, reference: int | None) -> Tensor:
+        _check_axes(values)
         source = values if reference is None else values[:, :reference]
         axes = tuple(range(1, values.ndim - 1))
         mean = source.mean(axes, keepdim=True)
@@ -172,6 +193,14 @@ def _norm(name: str, layer: BatchNorm) -> Step:
         return (values - mean) * (inverse * weight) + bias
 
     return step
+
+
+def _check_axes(values: Tensor) -> None:
+    if values.ndim not in {3, _IMAGE_AXES}:
+        rule = "[T, B, C] or [T, B, C, H, W] before batch normalisation"
+        raise InvalidParameterError.of(
+            "inputs", "folded", rule, tuple(values.shape), "Use the vectorized or looped execution."
+        )
 
 
 def _pool(_: str, layer: nn.Module) -> Step:
@@ -219,13 +248,14 @@ def _refused(layer: nn.Module, name: str) -> InvalidParameterError:
     )
 
 
-#: Layer to the maker of its step; a maker returns None for settings that it does not know.
-_MAKERS: tuple[tuple[type[nn.Module], Callable[[str, Any], Step | None]], ...] = (
-    (nn.Conv2d, _convolution),
-    (nn.Linear, _linear),
-    (BatchNorm, _norm),
-    (nn.MaxPool2d, _pool),
-    (nn.AvgPool2d, _pool),
-    (nn.AdaptiveAvgPool2d, _average),
-    (nn.Flatten, _flatten),
-)
+#: Layer to the maker of its step; a maker returns None for settings that it does not know. Exact types: a
+#: subclass may compute something else.
+_MAKERS: dict[type[nn.Module], Callable[[str, Any], Step | None]] = {
+    nn.Conv2d: _convolution,
+    nn.Linear: _linear,
+    BatchNorm: _norm,
+    nn.MaxPool2d: _pool,
+    nn.AvgPool2d: _pool,
+    nn.AdaptiveAvgPool2d: _average,
+    nn.Flatten: _flatten,
+}

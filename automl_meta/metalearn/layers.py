@@ -84,16 +84,30 @@ def check_reference(module: nn.Module, reference: int | None, where: str) -> Non
         where: Who asks, for the message.
 
     Raises:
-        InvalidParameterError: If there is a reference and the module is no ``Chain``.
+        InvalidParameterError: If the reference is below 1, or the module is no ``Chain``, or holds a
+            normalisation that is in no chain.
 
     Example:
         >>> check_reference(Chain(), 5, "looped")
     """
-    if reference is not None and not isinstance(module, Chain):
+    if reference is None:
+        return
+    if reference < 1:
+        rule, remedy = "None or an int >= 1", "Give the support's size."
+        raise InvalidParameterError.of("reference", where, rule, reference, remedy)
+    if not isinstance(module, Chain) or _loses_reference(module):
         raise InvalidParameterError.of(
             "reference",
             where,
-            "None for a module that is no Chain, which alone hands it to its batch normalisations",
+            "None for a module that is no Chain of layers and Chains, which alone hand it to batch normalisation",
             reference,
             "Build the network from automl_meta.metalearn.Chain, or use transductive=True.",
         )
+
+
+def _loses_reference(module: nn.Module) -> bool:
+    if isinstance(module, Chain):
+        return any(_loses_reference(child) for child in module)
+    return not isinstance(module, BatchNorm) and any(
+        isinstance(child, BatchNorm) for child in module.modules()
+    )

@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -97,6 +97,7 @@ class BatchLoss:
         reference: R >= 1: the first R items only lend their batch-norm statistics to the others and count
             in no loss. None: every item counts, and all of them give the statistics.
         split: The network's two parts, where it has them: with the body fixed, features are computed once.
+        piece: Tasks at a time when only the first derivative is wanted, >= 1; None for all.
 
     Example:
         >>> import torch
@@ -112,6 +113,7 @@ class BatchLoss:
     y: Tensor
     reference: int | None = None
     split: Split | None = None
+    piece: int | None = None
 
     def __call__(self, params: Params) -> Tensor:
         """Return the losses, shape [T]."""
@@ -124,6 +126,12 @@ class BatchLoss:
             params: Task-batched parameters.
         """
         return run(self.forward, params, self.x, self.reference)[:, self.reference :]
+
+    def pieces(self) -> list[tuple[slice, TaskLoss]]:
+        """See ``Divisible.pieces``."""
+        size = self.piece or len(self.x)
+        divided = [slice(start, start + size) for start in range(0, len(self.x), size)]
+        return [(some, replace(self, x=self.x[some], y=self.y[some])) for some in divided]
 
     def fixing(self, fixed: Params) -> TaskLoss:
         """See ``Fixable.fixing``: a fixed body is run once, here."""

@@ -23,7 +23,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 _relu_backward = torch.ops.aten.threshold_backward
 
@@ -66,30 +65,43 @@ class _NormReLU(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        dx, dw, db = _NormReLUBackward.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        x, weight, y, mean, inverse = ctx.saved_tensors
+        # PyTorch's own, with its own derivative: g then stays in the graph, as a third derivative must see it.
+        g = _relu_backward(grads[0], y, 0)
+        dx, dw, db = _NormReLUBackward.apply(g, x, weight, mean, inverse)  # type: ignore[no-untyped-call]
         return dx, dw, db, None
 
 
 class _NormReLUBackward(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, grad: Tensor, x: Tensor, weight: Tensor, y: Tensor, mean: Tensor, inverse: Tensor
+        ctx: Any, g: Tensor, x: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         size = x.shape[1]
-        g = _relu_backward(grad, y, 0)
         sum_g = g.sum(1)
         sum_gz = inverse * ((g * x).sum(1) - mean * sum_g)
         scale = weight * inverse
         of_x = -scale * inverse * sum_gz / size
         dx = _combine(-scale * sum_g / size - of_x * mean, (x, of_x), (g, scale))
-        ctx.save_for_backward(g, x, weight, y, mean, inverse, sum_g, sum_gz)
+        ctx.save_for_backward(g, x, weight, mean, inverse, sum_g, sum_gz)
         return dx, sum_gz, sum_g
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        g, x, weight, y, mean, inverse, sum_g, sum_gz = ctx.saved_tensors
-        u, of_dw, of_db = grads
+        of_g, of_x, of_weight = _NormReLUSecond.apply(*grads, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        return of_g, of_x, of_weight, None, None
+
+
+class _NormReLUSecond(torch.autograd.Function):
+    """The second derivative; a function of its own, so that whatever follows a third one to the inputs raises.
+
+    ``once_differentiable`` would not do: its error hangs on detached copies, and ``torch.autograd.grad`` passes
+    by what does not lead to the leaves it was asked for.
+    """
+
+    @staticmethod
+    def forward(_: Any, *tensors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        u, of_dw, of_db, g, x, weight, mean, inverse, sum_g, sum_gz = tensors
         size = x.shape[1]
         sum_u = u.sum(1)
         sum_uz = inverse * ((u * x).sum(1) - mean * sum_u)
@@ -98,14 +110,20 @@ class _NormReLUBackward(torch.autograd.Function):
         along_z = of_dw - scale * sum_uz / size
         of_x = along_z * inverse
         constant = of_db - scale * sum_u / size - of_x * mean
-        for_grad = _relu_backward(_combine(constant, (x, of_x), (u, scale)), y, 0)
+        for_g = _combine(constant, (x, of_x), (u, scale))
         of_g = along_z * inverse
         of_u = -scale * inverse * sum_gz / size
         along_z = -(scale * inverse * projected + of_g * sum_gz + of_u * sum_uz) / size
         of_x = along_z * inverse
         constant = -(of_g * sum_g + of_u * sum_u) / size - of_x * mean
         for_x = _combine(constant, (x, of_x), (g, of_g), (u, of_u))
-        return for_grad, for_x, inverse * projected, None, None, None
+        return for_g, for_x, inverse * projected
+
+    @staticmethod
+    def backward(_: Any, *__: Tensor) -> tuple[Tensor, ...]:
+        raise RuntimeError(
+            "norm_relu is differentiable twice, not three times: use BatchNorm and nn.ReLU looped"
+        )
 
 
 def _combine(constant: Tensor, *terms: tuple[Tensor, Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from automl_meta.metalearn.inner import check_losses, gradients, leaves
-from automl_meta.metalearn.params import MetaParams, TaskLoss
+from automl_meta.metalearn.params import Divisible, MetaParams, Params, TaskLoss
 from automl_meta.metalearn.protocol import Algorithm
 
 
@@ -30,10 +30,60 @@ def through_the_inner_loop(
 
     Returns:
         The loss, detached, and the gradient.
+
+    Raises:
+        InvalidParameterError: If a loss is not of shape [T] or has no gradient.
     """
     variables = leaves(meta)
     with torch.enable_grad():
         adapted = algorithm.adapt(variables, support_loss, n_tasks, create_graph=True)
-        loss = check_losses(query_loss(adapted), n_tasks, "query_loss").mean()
-        grads = gradients(loss, variables)
-    return loss.detach(), grads
+        loss, outer = query_gradients(query_loss, adapted, n_tasks)
+        grads = torch.autograd.grad(
+            list(adapted.values()),
+            list(variables.values()),
+            list(outer.values()),
+            materialize_grads=True,
+        )
+    return loss, dict(zip(variables, grads, strict=True))
+
+
+def query_gradients(
+    query_loss: TaskLoss, adapted: Mapping[str, Tensor], n_tasks: int
+) -> tuple[Tensor, Params]:
+    """Differentiate the mean query loss with respect to the adapted weights.
+
+    The rest of the chain rule, through the inner loop, needs no more of the query than this, so its graph
+    never coexists with all of the inner loop's backward pass. A ``Divisible`` loss is computed piece by
+    piece: a large query then stays in a processor's caches.
+
+    Args:
+        query_loss: Task-batched parameters to losses [T].
+        adapted: Leaves [T, ...], in a graph or not.
+        n_tasks: T.
+
+    Returns:
+        The mean loss, detached, and gradients of ``adapted``'s names and shapes.
+
+    Raises:
+        InvalidParameterError: If the loss is not of shape [T] or has no gradient.
+
+    Example:
+        >>> loss, grads = query_gradients(lambda params: params["w"].square(), {"w": torch.tensor([1.0, 3.0])}, 2)
+        >>> loss, grads["w"]
+        (tensor(5.), tensor([1., 3.]))
+    """
+    pieces = (
+        query_loss.pieces() if isinstance(query_loss, Divisible) else [(slice(None), query_loss)]
+    )
+    losses, parts = [], []
+    for tasks, loss_of_some in pieces:
+        some = leaves({name: leaf[tasks] for name, leaf in adapted.items()})
+        size = len(range(n_tasks)[tasks])
+        with torch.enable_grad():
+            values = check_losses(loss_of_some(some), size, "query_loss")
+            parts.append(gradients(values.sum() / n_tasks, some))
+        losses.append(values.detach())
+    grads = parts[0]
+    if len(parts) > 1:
+        grads = {name: torch.cat([part[name] for part in parts]) for name in adapted}
+    return torch.cat(losses).mean(), grads

@@ -51,6 +51,15 @@ class StepLoss:
 
 
 @runtime_checkable
+class Divisible(Protocol):
+    """A loss that can be computed for some of its tasks."""
+
+    def pieces(self) -> list[tuple[slice, TaskLoss]]:
+        """Return parts that cover all tasks in order, each a slice and the loss of those tasks."""
+        ...
+
+
+@runtime_checkable
 class Fixable(Protocol):
     """A loss that can compute once what depends on parameters that will not change."""
 

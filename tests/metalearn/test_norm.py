@@ -124,10 +124,25 @@ def test_a_third_derivative_raises(wanted):
         value.backward()
 
 
+def test_a_third_derivative_through_the_gradient_alone_raises():
+    x, weight, bias = draw()
+    # Of a later layer: it reaches the gradient and none of the inputs.
+    factor = torch.ones_like(x).requires_grad_()
+    value = (run(x, weight, bias) * factor).sum()
+    (first,) = torch.autograd.grad(value, x, create_graph=True)
+    (second,) = torch.autograd.grad(first[:, 0].sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentia"):
+        torch.autograd.grad(second.exp().sum(), factor, allow_unused=True)
+
+
 @pytest.mark.parametrize("mean", [0.0, 30.0, 1e3])
 def test_single_precision_far_from_zero(mean):
     # The rounding of x * scale grows with the mean: relative error near mean / std * 2^-24, no more.
     inputs = draw(2, 400, 3, mean)
+    with torch.no_grad():  # away from the ReLU's kink, where rounding decides on the whole gradient
+        inputs[0].add_(0.5 * (inputs[0] - mean).sign())
+        inputs[2].mul_(0.2)
+        assert elementary(*inputs)[elementary(*inputs) > 0].min() > 0.05
     single = tuple(leaf.detach().float().requires_grad_() for leaf in inputs)
     rounded = tuple(leaf.detach().double().requires_grad_() for leaf in single)
     bound = 2e-6 + 4 * mean * 2**-24
