@@ -86,6 +86,13 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
     jobs: Annotated[
         str, typer.Option(metavar="N", help="Trials at the same time, one thread each.")
     ] = "1",
+    ensemble: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help="Most trials that the model averages, weighed on the folds; 1 for the single best trial.",
+        ),
+    ] = "10",
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --output, even a killed one.")
     ] = False,
@@ -127,6 +134,7 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
         "folds": whole(folds, "folds", low=2),
         "seed": whole(seed, "seed", low=0),
         "jobs": whole(jobs, "jobs", low=1),
+        "ensemble": whole(ensemble, "ensemble", low=1),
         "trial_time_limit": duration(trial_time_limit, "trial_time_limit"),
         "memory_limit": memory or None,
     }

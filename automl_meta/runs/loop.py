@@ -11,10 +11,12 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
+from automl_meta._typing import Configuration
 from automl_meta.evaluation import Evaluation, Evaluator, Limits
 from automl_meta.pipelines import Family
 from automl_meta.runs.events import Listener, Progress
 from automl_meta.runs.interrupt import GracefulInterrupt
+from automl_meta.runs.predictions import PredictionStore
 from automl_meta.runs.study import finished
 from automl_meta.search.attributes import INTERRUPTED, ORIGIN
 from automl_meta.spaces import SearchSpace
@@ -40,6 +42,7 @@ class SearchLoop:
         timeout: Seconds left for the search, or None.
         listener: Hears after every trial.
         interrupt: Says whether the user wants to stop.
+        store: Where the predictions of completed trials are kept, or None.
     """
 
     study: optuna.Study
@@ -51,6 +54,7 @@ class SearchLoop:
     timeout: float | None
     listener: Listener
     interrupt: GracefulInterrupt
+    store: PredictionStore | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _started: float = field(default_factory=time.monotonic)
     _spent_before: float = 0.0
@@ -133,7 +137,7 @@ class SearchLoop:
 
         def on_fold(fold: int, score: float) -> bool:
             trial.report(score, fold)
-            return bool(trial.should_prune())
+            return bool(trial.should_prune()) and not self._spared(configuration)
 
         try:
             evaluation = evaluator.evaluate(self.family, configuration, on_fold)
@@ -145,11 +149,21 @@ class SearchLoop:
         with self._lock:
             self._record(trial, evaluation)
 
+    def _spared(self, configuration: Configuration) -> bool:
+        """Whether a trial is the first of its family: an ensemble needs it, however far behind it is."""
+        if self.store is None:
+            return False
+        completed = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        name = self.family.member_name(configuration)
+        return name not in {self.family.member_name(trial.params) for trial in completed}
+
     def _record(self, trial: optuna.Trial, evaluation: Evaluation) -> None:
         """Tell the study how a trial ended, with everything that a report needs."""
         trial.set_user_attr("fold_scores", [float(value) for value in evaluation.values])
         trial.set_user_attr("seconds", float(sum(evaluation.seconds)))
         if evaluation.status == "ok":
+            if self.store is not None:  # first: a completed trial should have its predictions
+                self.store.save(trial.number, evaluation.predictions)
             self.study.tell(trial, float(np.mean(evaluation.values)))
         else:
             reason = self._reason(evaluation)
