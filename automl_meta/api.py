@@ -222,7 +222,9 @@ def _result(folder: Path, document: dict[str, Any]) -> FitResult:
         path=folder,
         best_configuration=search["best_configuration"],
         best_score=search["best_score"],
-        weights={m["trial"]: m["weight"] for m in (document.get("ensemble") or {}).get("members", [])},
+        weights={
+            m["trial"]: m["weight"] for m in (document.get("ensemble") or {}).get("members", [])
+        },
         test_score=(document["test"] or {}).get("score"),
         metric=document["task"]["metric"],
         document=document,

@@ -78,4 +78,6 @@ def average(members: Sequence[Any], weights: Sequence[float], *, regression: boo
 
 
 def _average(predictions: Sequence[Any], weights: Sequence[float]) -> FloatArray:
-    return np.asarray(np.average(np.asarray(predictions, dtype=np.float64), axis=0, weights=weights))
+    return np.asarray(
+        np.average(np.asarray(predictions, dtype=np.float64), axis=0, weights=weights)
+    )

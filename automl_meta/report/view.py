@@ -100,7 +100,9 @@ def _verdict(result: JSON) -> str:
         why = (test or {}).get("reason") or "The run ended before its model was fitted and scored."
         return f"There is no held-out score. {why}"
     ensemble = used_ensemble(result)
-    subject = f"The average of {len(ensemble['members'])} trials" if ensemble else "The best model found"
+    subject = (
+        f"The average of {len(ensemble['members'])} trials" if ensemble else "The best model found"
+    )
     head = f"{subject} scores {number(test['score'])} ({test['metric']}) on {test['n_rows']:,} held-out rows that the search never saw"
     gain = _gain(result)
     if gain is None:
@@ -180,7 +182,14 @@ def _score_rows(result: JSON) -> list[dict[str, str | bool]]:
     chosen = (test or {}).get("best_default") or {}
     ensemble, score = used_ensemble(result), (test or {}).get("score")
     if ensemble:
-        rows.append(_ours("this search", ensemble["score"], score, f"average of {len(ensemble['members'])} trials"))
+        rows.append(
+            _ours(
+                "this search",
+                ensemble["score"],
+                score,
+                f"average of {len(ensemble['members'])} trials",
+            )
+        )
         alone = (test.get("single_best") if test else None) or {}
         note = f"trial {search['best_trial']} alone"
         rows.append(_ours("its best trial", search["best_score"], alone.get("score"), note))

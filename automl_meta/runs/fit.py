@@ -281,9 +281,7 @@ class _Run:
         selector = Selector(self.task, self.folds, self.family, self.store)
         chosen, alone = selector.choose(trials, self.settings.ensemble), selector.best(trials)
         result["ensemble"] = chosen.to_json()
-        model = make_model(
-            selector, chosen, alone, seed=self.settings.seed, listener=self.listener
-        )
+        model = make_model(selector, chosen, alone, seed=self.settings.seed, listener=self.listener)
         result["ensemble"] = model.ensemble.to_json(model.dropped)
         if model.pipeline is None:
             test["reason"] = f"The model could not be fitted: {model.dropped[0]['reason']}"

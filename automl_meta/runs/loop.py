@@ -11,7 +11,6 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from automl_meta._typing import Configuration
 from automl_meta.evaluation import Evaluation, Evaluator, Limits
 from automl_meta.pipelines import Family
 from automl_meta.runs.events import Listener, Progress
@@ -137,7 +136,7 @@ class SearchLoop:
 
         def on_fold(fold: int, score: float) -> bool:
             trial.report(score, fold)
-            return bool(trial.should_prune()) and not self._spared(configuration)
+            return bool(trial.should_prune())
 
         try:
             evaluation = evaluator.evaluate(self.family, configuration, on_fold)
@@ -148,14 +147,6 @@ class SearchLoop:
             raise
         with self._lock:
             self._record(trial, evaluation)
-
-    def _spared(self, configuration: Configuration) -> bool:
-        """Whether a trial is the first of its family: an ensemble needs it, however far behind it is."""
-        if self.store is None:
-            return False
-        completed = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        name = self.family.member_name(configuration)
-        return name not in {self.family.member_name(trial.params) for trial in completed}
 
     def _record(self, trial: optuna.Trial, evaluation: Evaluation) -> None:
         """Tell the study how a trial ended, with everything that a report needs."""

@@ -8,6 +8,7 @@ import logging
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,8 @@ class PredictionStore:
             os.replace(beside, path)  # noqa: PTH105 - as save_model, atomic on every system
         except OSError as error:
             _LOG.warning("The predictions of trial %d could not be kept: %s", trial, error)
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
 
     def load(self, trial: int) -> FloatArray | None:
         """Return the predictions of a trial.
@@ -70,7 +72,8 @@ class PredictionStore:
             there are no usable ones.
         """
         try:
-            with np.load(self._path(trial), allow_pickle=False) as stored:
+            # Opened here: NumPy leaves a damaged file open.
+            with self._path(trial).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 values = np.asarray(stored[_KEY], dtype=np.float64)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             _LOG.info("Trial %d has no usable predictions: %s", trial, error)

@@ -86,9 +86,7 @@ def test_members_are_shown_with_their_weights(result: dict[str, Any], tmp_path: 
 
 
 @pytest.mark.parametrize("absent", [False, True], ids=["not-used", "older"])
-def test_a_single_trial_is_no_average(
-    absent: bool, result: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_single_trial_is_no_average(absent: bool, result: dict[str, Any], tmp_path: Path) -> None:
     if absent:  # a result that was written before there were ensembles
         del result["ensemble"], result["test"]["single_best"]
     else:
