@@ -31,7 +31,8 @@ class FitResult:
     """What ``fit`` found; everything in it also lies in the folder ``path``.
 
     Attributes:
-        path: Folder with ``model.skops``, ``result.json``, ``study.log``, ``report.html``, ``report.md``.
+        path: Folder with ``model.skops``, ``result.json``, ``study.log``, ``report.html``, ``report.md`` and
+            ``predictions/``.
         best_configuration: The best configuration by cross-validation.
         best_score: Its cross-validation score; greater is better.
         weights: Trial number to its share of the model; a single one where that was best or asked for,
@@ -93,7 +94,7 @@ def fit(  # noqa: PLR0913 - the command's options, one to one
         target: Target column; needed for a table.
         family: A family's name, or ``"auto"`` for all scikit-learn families.
         trials: Trials in all, warm starts included, >= 1.
-        timeout: Seconds for the search (the trials, not loading, refit and report), or None.
+        timeout: Seconds for the search (the trials, not loading, refits and report), or None.
         folds: Cross-validation folds inside the training part, >= 2.
         metric: A scikit-learn scorer name; by default the task's own.
         seed: Seed of folds, sampler and estimators. The same seed gives the same study with one job

@@ -91,6 +91,8 @@ def write_report(runs: Path, trials: int, output: Path) -> None:
         f"{len(table)} runs.** The best trial alone: {alone_task:g} tasks, {alone_run:g} runs; ours is better than it in "
         f"{above:g} runs. Made by `{command}`."
     )
+    columns = "task metric held-out_rows seed ours members its_best_trial best_default its_family ours_better model"
+    names = [name.replace("_", " ") for name in columns.split()]
     text = [
         "# Held-out score against the best family default",
         "",
@@ -98,9 +100,8 @@ def write_report(runs: Path, trials: int, output: Path) -> None:
         "",
         verdict,
         "",
-        "| task | metric | held-out rows | seed | ours | members | its best trial | best default | its family | "
-        "ours better | model |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(names)} |",
+        "|---" * len(names) + "|",
     ]
     text += [
         f"| {r.task} | {r.metric} | {r.rows} | {r.seed} | {r.ours:.5f} | {r.members} | {r.alone:.5f} | {r.default:.5f} | "

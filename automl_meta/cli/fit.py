@@ -43,7 +43,7 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
         typer.Option(
             metavar="TIME",
             help="End the search after this time (90s, 10m, 1h). It covers the trials, not loading the "
-            "task before nor the refit, defaults and report after them. A trial that runs at its end "
+            "task before nor the choice of members, refits, defaults and report after them. A trial that runs at its end "
             "is cut.  [default: none]",
         ),
     ] = None,
@@ -122,7 +122,7 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
 ) -> None:
     """Search for a good model of a task.
 
-    Writes DIR with model.skops, result.json, study.log, report.html and report.md.
+    Writes DIR with model.skops, result.json, study.log, report.html, report.md, and predictions/ for --resume.
 
     Ctrl-C stops after the running trial and still writes everything (a second one ends that trial at
     once); the exit code is then 130.

@@ -30,7 +30,7 @@ class AverageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The classes of every member."""
         return self.members[0].classes_
 
-    def __sklearn_is_fitted__(self) -> bool:  # noqa: PLW3201 - scikit-learn's protocol
+    def __sklearn_is_fitted__(self) -> bool:
         return True
 
     def predict_proba(self, X: Any) -> FloatArray:
@@ -54,7 +54,7 @@ class AverageRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.members = members
         self.weights = weights
 
-    def __sklearn_is_fitted__(self) -> bool:  # noqa: PLW3201 - scikit-learn's protocol
+    def __sklearn_is_fitted__(self) -> bool:
         return True
 
     def predict(self, X: Any) -> FloatArray:

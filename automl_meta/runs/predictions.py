@@ -16,7 +16,6 @@ import numpy as np
 from automl_meta._typing import FloatArray
 
 FOLDER = "predictions"
-_KEY = "predictions"
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,7 +53,7 @@ class PredictionStore:
         try:
             self._folder.mkdir(exist_ok=True)
             with beside.open("wb") as handle:
-                np.savez_compressed(handle, **{_KEY: values})
+                np.savez_compressed(handle, predictions=values)
             os.replace(beside, path)  # noqa: PTH105 - as save_model, atomic on every system
         except OSError as error:
             _LOG.warning("The predictions of trial %d could not be kept: %s", trial, error)
@@ -74,7 +73,7 @@ class PredictionStore:
         try:
             # Opened here: NumPy leaves a damaged file open.
             with self._path(trial).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                values = np.asarray(stored[_KEY], dtype=np.float64)
+                values = np.asarray(stored["predictions"], dtype=np.float64)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             _LOG.info("Trial %d has no usable predictions: %s", trial, error)
             return None

@@ -20,7 +20,7 @@ class FitSettings:
         family: Name of a family, or ``"auto"``.
         trials: Trials in all, warm starts included, >= 1.
         timeout: Seconds that the search may take, > 0, or None; it covers the trials only, not loading
-            the task before them nor the refit, the defaults and the report after them.
+            the task before them nor the choice of members, the refits, the defaults and the report after them.
         folds: Cross-validation folds inside the training part, 2 to 50.
         seed: Seed of the folds, the sampler and the estimators, 0 to 2**32 - 1.
         jobs: Trials evaluated at the same time, >= 1, each on one thread.
