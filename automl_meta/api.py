@@ -1,6 +1,6 @@
 """The public functions: what the command line does, from Python."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -31,9 +31,12 @@ class FitResult:
     """What ``fit`` found; everything in it also lies in the folder ``path``.
 
     Attributes:
-        path: Folder with ``model.skops``, ``result.json``, ``study.log``, ``report.html``, ``report.md``.
+        path: Folder with ``model.skops``, ``result.json``, ``study.log``, ``report.html``, ``report.md`` and
+            ``predictions/``.
         best_configuration: The best configuration by cross-validation.
         best_score: Its cross-validation score; greater is better.
+        weights: Trial number to its share of the model; a single one where that was best or asked for,
+            empty where Ctrl-C came before the choice.
         test_score: Score of the refitted model on the held-out rows, or None where it has none;
             ``document["test"]["reason"]`` says why.
         metric: The scikit-learn scorer behind both scores.
@@ -43,6 +46,7 @@ class FitResult:
     path: Path
     best_configuration: Configuration
     best_score: float
+    weights: Mapping[int, float]
     test_score: float | None
     metric: str
     document: JSON
@@ -70,6 +74,7 @@ def fit(  # noqa: PLR0913 - the command's options, one to one
     prior: str | Path = "default",
     output: str | Path | None = None,
     jobs: int = 1,
+    ensemble: int = 10,
     resume: bool = False,
     offline: bool = False,
     server: str | None = None,
@@ -89,7 +94,7 @@ def fit(  # noqa: PLR0913 - the command's options, one to one
         target: Target column; needed for a table.
         family: A family's name, or ``"auto"`` for all scikit-learn families.
         trials: Trials in all, warm starts included, >= 1.
-        timeout: Seconds for the search (the trials, not loading, refit and report), or None.
+        timeout: Seconds for the search (the trials, not loading, refits and report), or None.
         folds: Cross-validation folds inside the training part, >= 2.
         metric: A scikit-learn scorer name; by default the task's own.
         seed: Seed of folds, sampler and estimators. The same seed gives the same study with one job
@@ -97,6 +102,8 @@ def fit(  # noqa: PLR0913 - the command's options, one to one
         prior: ``"default"`` for the meta-learner that ships, ``"none"``, or the path of one.
         output: Folder to write, new or empty; by default ``runs/<task>-<timestamp>``.
         jobs: Trials evaluated at the same time, one thread each.
+        ensemble: Most trials that the model averages, weighed by their predictions on the folds; 1 is the
+            single best trial.
         resume: Continue the run in ``output``.
         offline: Never touch the network.
         server: URL of another OpenML server.
@@ -123,7 +130,16 @@ def fit(  # noqa: PLR0913 - the command's options, one to one
     from automl_meta.runs.fit import RunRequest, run_fit
 
     settings = FitSettings(
-        family, trials, timeout, folds, seed, jobs, str(prior), trial_time_limit, memory_limit
+        family=family,
+        trials=trials,
+        timeout=timeout,
+        folds=folds,
+        seed=seed,
+        jobs=jobs,
+        prior=str(prior),
+        ensemble=ensemble,
+        trial_time_limit=trial_time_limit,
+        memory_limit=memory_limit,
     )
     if resume and output is None:
         raise InvalidParameterError.of(
@@ -207,6 +223,9 @@ def _result(folder: Path, document: dict[str, Any]) -> FitResult:
         path=folder,
         best_configuration=search["best_configuration"],
         best_score=search["best_score"],
+        weights={
+            m["trial"]: m["weight"] for m in (document.get("ensemble") or {}).get("members", [])
+        },
         test_score=(document["test"] or {}).get("score"),
         metric=document["task"]["metric"],
         document=document,

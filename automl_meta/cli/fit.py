@@ -43,7 +43,7 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
         typer.Option(
             metavar="TIME",
             help="End the search after this time (90s, 10m, 1h). It covers the trials, not loading the "
-            "task before nor the refit, defaults and report after them. A trial that runs at its end "
+            "task before nor the choice of members, refits, defaults and report after them. A trial that runs at its end "
             "is cut.  [default: none]",
         ),
     ] = None,
@@ -86,6 +86,13 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
     jobs: Annotated[
         str, typer.Option(metavar="N", help="Trials at the same time, one thread each.")
     ] = "1",
+    ensemble: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help="Most trials that the model averages, weighed on the folds; 1 for the single best trial.",
+        ),
+    ] = "10",
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --output, even a killed one.")
     ] = False,
@@ -115,7 +122,7 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
 ) -> None:
     """Search for a good model of a task.
 
-    Writes DIR with model.skops, result.json, study.log, report.html and report.md.
+    Writes DIR with model.skops, result.json, study.log, report.html, report.md, and predictions/ for --resume.
 
     Ctrl-C stops after the running trial and still writes everything (a second one ends that trial at
     once); the exit code is then 130.
@@ -127,6 +134,7 @@ def fit(  # noqa: PLR0917 - typer turns the parameters into options
         "folds": whole(folds, "folds", low=2),
         "seed": whole(seed, "seed", low=0),
         "jobs": whole(jobs, "jobs", low=1),
+        "ensemble": whole(ensemble, "ensemble", low=1),
         "trial_time_limit": duration(trial_time_limit, "trial_time_limit"),
         "memory_limit": memory or None,
     }

@@ -6,6 +6,7 @@ from typing import Any
 from automl_meta._typing import JSON
 from automl_meta.cli.screen import bold, columns, dim
 from automl_meta.report.fewshot_view import view as fewshot_view
+from automl_meta.report.ensemble import used_ensemble
 from automl_meta.report.text import duration, number, setting
 from automl_meta.report.view import view
 
@@ -74,9 +75,17 @@ def _facts(document: JSON) -> list[tuple[str, str]]:
         facts.append(
             ("best default there", f"{number(default['test_score'])}  {default['family']}")
         )
+    ensemble = used_ensemble(document)
+    if ensemble:
+        alone = (test.get("single_best") or {}).get("score")
+        facts.append(("best trial alone there", number(alone)))
+        shares = ", ".join(f"trial {m['trial']} {m['weight']:.0%}" for m in ensemble["members"][:5])
+        more = ", …" if len(ensemble["members"]) > 5 else ""
+        chosen = f"{number(ensemble['score'])}  of the average, chosen by it"
+        facts += [("model", f"average: {shares}{more}"), ("cross-validation", chosen)]
     facts += [
         (
-            "cross-validation",
+            "best trial" if ensemble else "cross-validation",
             f"{number(search['best_score'])} ± {number(search['best_std'])}  trial {search['best_trial']}",
         ),
         ("best configuration", _configuration(search["best_configuration"])),

@@ -6,10 +6,11 @@ ends the evaluation with its status and reason. It has no score; it never counts
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
-from automl_meta._typing import Configuration
-from automl_meta.evaluation.folds import Folds, run_fold
+from automl_meta._typing import Configuration, FloatArray
+from automl_meta.evaluation.folds import FoldOutcome, Folds, run_fold
 from automl_meta.evaluation.record import Evaluation, Status
 from automl_meta.evaluation.worker import TimeLimitExceededError, Worker, WorkerDiedError
 from automl_meta.exceptions import InvalidParameterError
@@ -55,6 +56,7 @@ class Evaluator:
         seed: Seed of the fold shuffle and of the estimators.
         limits: Time and memory of one evaluation.
         n_jobs: Threads that one fit may use.
+        keep: Whether evaluations carry their predictions.
         worker: A process to share among evaluators; by default one is owned.
     """
 
@@ -66,11 +68,13 @@ class Evaluator:
         seed: int = 0,
         limits: Limits = Limits(),
         n_jobs: int = 1,
+        keep: bool = False,
         worker: Worker | None = None,
     ) -> None:
         self.task = task
         self.folds = folds if isinstance(folds, Folds) else Folds.of(task, folds, seed)
         self.limits = limits
+        self._keep = keep
         self._budget = Budget(seed=seed, n_jobs=n_jobs)
         self._worker = worker or Worker(limits.memory)
         self._owns_worker = worker is None
@@ -94,6 +98,7 @@ class Evaluator:
         """
         scores: list[dict[str, float]] = []
         seconds: list[float] = []
+        kept: list[FloatArray] = []
         status: Status = "ok"
         reason: str | None = None
         for number in range(len(self.folds)):
@@ -101,10 +106,12 @@ class Evaluator:
             if isinstance(outcome, _Failure):
                 status, reason = outcome.status, outcome.reason
                 break
-            scores.append(outcome[0])
-            seconds.append(outcome[1])
+            scores.append(outcome.scores)
+            seconds.append(outcome.seconds)
+            if outcome.predictions is not None:
+                kept.append(outcome.predictions)
             last = number == len(self.folds) - 1
-            if on_fold and on_fold(number, outcome[0][self.task.metric]) and not last:
+            if on_fold and on_fold(number, outcome.scores[self.task.metric]) and not last:
                 status, reason = "pruned", f"stopped after fold {number + 1} of {len(self.folds)}"
                 break
         return Evaluation(
@@ -116,6 +123,7 @@ class Evaluator:
             tuple(seconds),
             status,
             reason,
+            tuple(kept) if len(kept) == len(self.folds) and status == "ok" else (),
         )
 
     def close(self) -> None:
@@ -136,14 +144,14 @@ class Evaluator:
 
     def _fold(
         self, number: int, family: Family, configuration: Configuration, spent: float
-    ) -> "tuple[dict[str, float], float] | _Failure":
+    ) -> "FoldOutcome | _Failure":
         limit = self.limits.seconds
         left = None if limit is None else limit - spent
         if left is not None and left <= 0:
             return _Failure("timeout", f"over {limit:.0f} s after {number} folds")
         try:
-            scores, seconds = self._worker.call(
-                run_fold,
+            outcome: FoldOutcome = self._worker.call(
+                partial(run_fold, keep=self._keep),
                 self.task,
                 self.folds.train[number],
                 self.folds.test[number],
@@ -161,7 +169,7 @@ class Evaluator:
         except Exception as error:  # noqa: BLE001 - any error of a pipeline is a failed evaluation
             line = " ".join(str(error).split())[:300]
             return _Failure("failed", f"{type(error).__name__}: {line}")
-        return scores, seconds
+        return outcome
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +12,8 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from automl_meta._typing import Configuration, IntArray
-from automl_meta.evaluation.metrics import Predictions, metrics_for, score_all
+from automl_meta._typing import Configuration, FloatArray, IntArray
+from automl_meta.evaluation.metrics import Predictions, metrics_for, score_all, score_output
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.pipelines import Budget, DataShape, Family
 from automl_meta.tasks.task import Task
@@ -84,8 +86,7 @@ def fit_pipeline(
         rows = _share_of(rows, task, budget)
     target = task.target[rows]
     pipeline = family.build(configuration, DataShape.of(task, target), budget)
-    with warnings.catch_warnings(), threadpool_limits(budget.n_jobs):
-        warnings.simplefilter("ignore")
+    with _quiet(budget.n_jobs):
         return pipeline.fit(task.features.iloc[rows], target)
 
 
@@ -113,12 +114,59 @@ def score_pipeline(task: Task, rows: IntArray, pipeline: Any, n_jobs: int = 1) -
     Returns:
         Scorer name to score: the task's metric and the usual ones of its kind (NaN where undefined).
     """
+    with _quiet(n_jobs):
+        predictions = _predictions(task, rows, pipeline)
+        return score_all(predictions, task.metric, metrics_for(task.kind))
+
+
+def _predictions(task: Task, rows: IntArray, pipeline: Any) -> Predictions:
+    return Predictions(pipeline, task.features.iloc[rows], task.target[rows], len(task.classes))
+
+
+@contextmanager
+def _quiet(n_jobs: int) -> Iterator[None]:
+    """Bound the threads and silence the libraries' warnings."""
     with warnings.catch_warnings(), threadpool_limits(n_jobs):
         warnings.simplefilter("ignore")
-        predictions = Predictions(
-            pipeline, task.features.iloc[rows], task.target[rows], len(task.classes)
+        yield
+
+
+def score_folds(task: Task, folds: Folds, output: FloatArray) -> tuple[float, ...]:
+    """Score out-of-fold predictions under the task's metric.
+
+    Args:
+        task: The task.
+        folds: The partition that they were made with.
+        output: Predictions for ``folds.test`` one after the other, [n, n_classes] or [n, 1].
+
+    Returns:
+        The score of each fold.
+
+    Raises:
+        ValueError: If a score is not defined.
+    """
+    parts = np.split(output, np.cumsum([len(rows) for rows in folds.test])[:-1])
+    with _quiet(1):
+        return tuple(
+            score_output(part, task.target[rows], len(task.classes), task.metric)
+            for part, rows in zip(parts, folds.test, strict=True)
         )
-        return score_all(predictions, task.metric, metrics_for(task.kind))
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """What one fold gave.
+
+    Attributes:
+        scores: Scorer name to score.
+        seconds: Wall time of fit and prediction.
+        predictions: What the model predicted for the fold's test rows, probabilities [n, n_classes] or
+            values [n, 1]; None where they were not asked for or are unusable.
+    """
+
+    scores: dict[str, float]
+    seconds: float
+    predictions: FloatArray | None
 
 
 def run_fold(
@@ -128,9 +176,14 @@ def run_fold(
     family: Family,
     configuration: Configuration,
     budget: Budget,
-) -> tuple[dict[str, float], float]:
-    """Fit on one part of a fold, score on the other; returns (scores, wall seconds)."""
+    *,
+    keep: bool = False,
+) -> FoldOutcome:
+    """Fit on one part of a fold, score on the other; ``keep`` returns the predictions too."""
     started = time.perf_counter()
     pipeline = fit_pipeline(task, train, family, configuration, budget)
-    scores = score_pipeline(task, test, pipeline, budget.n_jobs)
-    return scores, time.perf_counter() - started
+    with _quiet(budget.n_jobs):
+        predictions = _predictions(task, test, pipeline)
+        scores = score_all(predictions, task.metric, metrics_for(task.kind))
+        kept = predictions.output() if keep else None
+    return FoldOutcome(scores, time.perf_counter() - started, kept)

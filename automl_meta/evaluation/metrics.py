@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -74,6 +75,19 @@ class Predictions:
             raise ValueError(msg)
         return value
 
+    def output(self) -> FloatArray | None:
+        """Return what an ensemble averages: probabilities [n, n_classes] or values [n, 1].
+
+        Returns:
+            Finite numbers, or None where the model has no usable ones.
+        """
+        try:
+            raw = self._proba if self._n_classes else np.reshape(self._labels, (-1, 1))
+        except (AttributeError, ValueError):  # a classifier without probabilities
+            return None
+        values = np.asarray(raw, dtype=np.float64)
+        return values if np.isfinite(values).all() else None
+
     @property
     def _labels(self) -> Any:
         if self._predicted is None:
@@ -127,6 +141,47 @@ class Predictions:
 
     def _r2(self) -> float:
         return float(r2_score(self._target, self._labels))
+
+
+class _GivenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose features are the probabilities that it predicts, so that any scorer can judge them."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.classes_ = np.arange(n_classes)
+
+    def predict_proba(self, X: FloatArray) -> FloatArray:
+        return X
+
+    def predict(self, X: FloatArray) -> Any:
+        return X.argmax(axis=1)
+
+
+class _GivenRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A regressor whose features are the values that it predicts."""
+
+    def predict(self, X: FloatArray) -> FloatArray:
+        return np.ravel(X)
+
+
+def score_output(output: FloatArray, target: Any, n_classes: int, metric: str) -> float:
+    """Score predictions that were made before, or averaged; labels are the most probable classes.
+
+    Args:
+        output: Probabilities [n, n_classes], or values [n, 1].
+        target: True targets, shape [n].
+        n_classes: Number of classes, 0 for regression.
+        metric: A scikit-learn scorer name.
+
+    Raises:
+        ValueError: If the score is not defined or not finite.
+
+    Example:
+        >>> score_output(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 1]), 2, "accuracy")
+        1.0
+    """
+    model = _GivenClassifier(n_classes) if n_classes else _GivenRegressor()
+    return Predictions(model, output, target, n_classes).score(metric)
 
 
 def score_all(predictions: Predictions, primary: str, metrics: Sequence[str]) -> dict[str, float]:

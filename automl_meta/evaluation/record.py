@@ -1,12 +1,12 @@
 """The record of one evaluation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from automl_meta._typing import Configuration
+from automl_meta._typing import Configuration, FloatArray
 
 Status = Literal["ok", "failed", "timeout", "memory", "pruned"]
 
@@ -24,6 +24,9 @@ class Evaluation:
         seconds: Wall time of every finished fold: fit and predict.
         status: ``"ok"`` when every fold finished; otherwise why not.
         reason: One line that says what went wrong, or None.
+        predictions: For every fold what the model predicted for its test rows, probabilities
+            [n, n_classes] or values [n, 1]; empty unless they were asked for, every fold finished and
+            all of them are usable.
     """
 
     task: str
@@ -34,6 +37,7 @@ class Evaluation:
     seconds: tuple[float, ...]
     status: Status
     reason: str | None = None
+    predictions: tuple[FloatArray, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def values(self) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from automl_meta.pipelines import (
     xgboost,
 )
 from automl_meta.pipelines.auto import combine, join, split
+from automl_meta.pipelines.average import average
 from automl_meta.pipelines.family import Budget, DataShape, Family
 from automl_meta.pipelines.forest import EXTRA_TREES, RANDOM_FOREST
 
@@ -21,6 +22,7 @@ __all__ = [
     "Budget",
     "DataShape",
     "Family",
+    "average",
     "combine",
     "families",
     "get_family",

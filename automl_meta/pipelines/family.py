@@ -131,6 +131,10 @@ class Family:
         """Return what the fidelity scales for a configuration."""
         return self.member_of(configuration).fidelity if self.member_of else self.fidelity
 
+    def member_name(self, configuration: Configuration) -> str:
+        """Return the name of the family that a configuration belongs to: a member's, or its own."""
+        return self.member_of(configuration).name if self.member_of else self.name
+
     @property
     def is_installed(self) -> bool:
         """Whether the module that the family needs can be imported."""

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from automl_meta._typing import JSON
+from automl_meta.report.ensemble import used_ensemble
 from automl_meta.report.svg import ORIGINS, Size, marker, new_figure, svg_text
 
 _WIDE, _NARROW = 7.6, 4.0
@@ -195,6 +196,9 @@ def test_scores(result: JSON, size: Size) -> Figure | None:
     rows = [row for row in rows if row[1] is not None]
     if not rows or not test or test["score"] is None:
         return None
+    alone = (test.get("single_best") or {}).get("score")
+    if used_ensemble(result) and alone is not None:
+        rows.append(("its best trial", alone, True))
     rows = sorted([*rows, ("this search", test["score"], True)], key=lambda row: row[1])
     figure, axes = new_figure(Size(size.width, 0.7 + 0.27 * len(rows), size.narrow))
     axes.grid(visible=False, axis="y")

@@ -5,6 +5,7 @@ from typing import Any
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import StoreError
+from automl_meta.report.ensemble import ensemble_view, used_ensemble
 from automl_meta.report.text import duration, number, setting, signed
 
 SCHEMA = "automl-meta/result/1"
@@ -47,6 +48,7 @@ def view(result: JSON) -> dict[str, Any]:
                 (k, setting(v)) for k, v in (result["search"]["best_configuration"] or {}).items()
             ],
             "best_trial": result["search"]["best_trial"],
+            "ensemble": ensemble_view(result),
             "scores": _score_rows(result),
             "prior": _prior(result["prior"]),
             "trials": [_trial(t, result["search"]["best_trial"]) for t in result["trials"]],
@@ -97,7 +99,11 @@ def _verdict(result: JSON) -> str:
     if not test or test["score"] is None:
         why = (test or {}).get("reason") or "The run ended before its model was fitted and scored."
         return f"There is no held-out score. {why}"
-    head = f"The best model found scores {number(test['score'])} ({test['metric']}) on {test['n_rows']:,} held-out rows that the search never saw"
+    ensemble = used_ensemble(result)
+    subject = (
+        f"The average of {len(ensemble['members'])} trials" if ensemble else "The best model found"
+    )
+    head = f"{subject} scores {number(test['score'])} ({test['metric']}) on {test['n_rows']:,} held-out rows that the search never saw"
     gain = _gain(result)
     if gain is None:
         return head + "."
@@ -110,7 +116,9 @@ def _verdict(result: JSON) -> str:
 
 def _caution(result: JSON) -> str:
     """Say what weakens the verdict: few held-out rows, or a default that cross-validates better."""
-    test, best = result["test"], result["search"]["best_score"]
+    test, best = result["test"], (used_ensemble(result) or {}).get("score")
+    if best is None:
+        best = result["search"]["best_score"]
     if not test or test["score"] is None:
         return ""
     parts = []
@@ -137,6 +145,15 @@ def _cards(result: JSON) -> list[dict[str, str]]:
         gain = _gain(result)
         note = f"{signed(gain)} against the best default" if gain is not None else test["metric"]
         cards.append({"label": "held-out test score", "value": number(test["score"]), "note": note})
+    ensemble = used_ensemble(result)
+    if ensemble:
+        cards.append(
+            {
+                "label": "cross-validation score",
+                "value": number(ensemble["score"]),
+                "note": f"of the average of {len(ensemble['members'])} trials, which were chosen by it",
+            }
+        )
     if search["best_score"] is not None:
         cards.append(
             {
@@ -163,16 +180,21 @@ def _score_rows(result: JSON) -> list[dict[str, str | bool]]:
     rows: list[dict[str, str | bool]] = []
     test, search = result["test"], result["search"]
     chosen = (test or {}).get("best_default") or {}
-    if search["best_trial"] is not None:
+    ensemble, score = used_ensemble(result), (test or {}).get("score")
+    if ensemble:
         rows.append(
-            {
-                "name": "this search",
-                "note": "",
-                "cv": number(search["best_score"]),
-                "test": number((test or {}).get("score")),
-                "ours": True,
-            }
+            _ours(
+                "this search",
+                ensemble["score"],
+                score,
+                f"average of {len(ensemble['members'])} trials",
+            )
         )
+        alone = (test.get("single_best") if test else None) or {}
+        note = f"trial {search['best_trial']} alone"
+        rows.append(_ours("its best trial", search["best_score"], alone.get("score"), note))
+    elif search["best_trial"] is not None:
+        rows.append(_ours("this search", search["best_score"], score, ""))
     ranked = sorted(
         result["defaults"], key=lambda d: float("inf") if d["score"] is None else -d["score"]
     )
@@ -187,6 +209,10 @@ def _score_rows(result: JSON) -> list[dict[str, str | bool]]:
         for default in ranked
     ]
     return rows
+
+
+def _ours(name: str, cv: float, test: float | None, note: str) -> dict[str, str | bool]:
+    return {"name": name, "note": note, "cv": number(cv), "test": number(test), "ours": True}
 
 
 def _prior(prior: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta._typing import JSON, Configuration
 from automl_meta.evaluation import Evaluator, fit_pipeline, score_pipeline
-from automl_meta.pipelines import SKLEARN_FAMILIES, Budget, Family, join
+from automl_meta.pipelines import SKLEARN_FAMILIES, Budget, Family, average, join
+from automl_meta.runs.ensemble import Ensemble, Selector
 from automl_meta.runs.events import Listener, Progress
 from automl_meta.tasks.task import Task
 
@@ -49,6 +51,62 @@ def refit(task: Task, family: Family, configuration: Configuration, *, seed: int
         The fitted pipeline.
     """
     return fit_pipeline(task, task.split.train, family, configuration, Budget(seed=seed))
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a run ends with.
+
+    Attributes:
+        pipeline: The fitted model, or None if nothing could be fitted.
+        ensemble: What it consists of.
+        single: The best trial alone, fitted, or None if it could not be.
+        dropped: ``trial`` and ``reason`` of every trial whose refit failed.
+    """
+
+    pipeline: Any
+    ensemble: Ensemble
+    single: Any
+    dropped: list[JSON]
+
+
+def make_model(
+    selector: Selector, chosen: Ensemble, alone: Ensemble, *, seed: int, listener: Listener
+) -> Model:
+    """Fit the members on the whole training part, one after the other, and put them together.
+
+    A member whose refit fails is left out; if none remains, the best trial alone is the model.
+
+    Args:
+        selector: What chose them.
+        chosen: The members.
+        alone: The best trial; it is fitted in any case, for the comparison.
+        seed: Seed of the estimators.
+        listener: Hears before each refit.
+    """
+    task, best = selector.task, alone.members[0]
+    wanted = {member.trial: member for member in (*chosen.members, best)}
+    fitted: dict[int, Any] = {}
+    dropped: list[JSON] = []
+    for done, member in enumerate(wanted.values()):
+        listener(Progress("refit", done, len(wanted), alone.score))
+        try:
+            fitted[member.trial] = refit(task, selector.family, member.configuration, seed=seed)
+        except _FIT_ERRORS as error:
+            line = " ".join(str(error).split())[:300]
+            dropped.append({"trial": member.trial, "reason": f"{type(error).__name__}: {line}"})
+    if any(member.trial in fitted for member in chosen.members):
+        chosen = selector.without(chosen, {record["trial"] for record in dropped})
+    else:
+        chosen = alone
+    model = None
+    if fitted:
+        model = average(
+            [fitted[member.trial] for member in chosen.members],
+            [member.weight for member in chosen.members],
+            regression=task.kind == "regression",
+        )
+    return Model(model, chosen, fitted.get(best.trial), dropped)
 
 
 def default_members(family: Family) -> tuple[Family, ...]:

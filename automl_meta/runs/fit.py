@@ -17,19 +17,21 @@ from automl_meta._typing import JSON, Configuration
 from automl_meta.evaluation import Evaluator, Folds, Limits
 from automl_meta.exceptions import AutomlMetaError
 from automl_meta.pipelines import Family, get_family
+from automl_meta.runs.ensemble import Selector
 from automl_meta.runs.events import Listener, Progress, ignore
 from automl_meta.runs.finish import (
     best_default,
     default_members,
     evaluate_defaults,
     held_out_score,
-    refit,
+    make_model,
 )
 from automl_meta.runs.folder import JOURNAL, MODEL, RESULT, exclusive, prepare_folder, write_json
 from automl_meta.runs.importance import importances
 from automl_meta.runs.interrupt import GracefulInterrupt
 from automl_meta.runs.loop import SearchLoop, StoppedBy
 from automl_meta.runs.model import save_model
+from automl_meta.runs.predictions import PredictionStore
 from automl_meta.runs.result import (
     SCHEMA,
     machine_record,
@@ -113,6 +115,9 @@ class _Run:
         self.request, self.family, self.folds, self.listener = request, family, folds, listener
         self.task, self.settings = request.task, request.settings
         self.space = request.space or family.space(request.task.problem)
+        self.store = PredictionStore(
+            request.folder, len(self.task.classes), len(self.task.split.train)
+        )
         self.points = fitted(request.starting_points, self.space, exact=True)
         self.started = datetime.now(UTC)
         self.clock = time.monotonic()
@@ -124,7 +129,13 @@ class _Run:
         with ExitStack() as stack:
             evaluators = [
                 stack.enter_context(
-                    Evaluator(self.task, self.folds, seed=self.settings.seed, limits=limits)
+                    Evaluator(
+                        self.task,
+                        self.folds,
+                        seed=self.settings.seed,
+                        limits=limits,
+                        keep=self.settings.ensemble > 1,
+                    )
                 )
                 for _ in range(min(self.settings.jobs, self.settings.trials))
             ]
@@ -222,6 +233,7 @@ class _Run:
                 timeout=self.settings.timeout,
                 listener=self.listener,
                 interrupt=interrupt,
+                store=self.store if self.settings.ensemble > 1 else None,
             )
             return loop.run(evaluators)
 
@@ -240,6 +252,7 @@ class _Run:
             "settings": self.settings.to_json(),
             "prior": searcher.prior.to_json(),
             "search": search_record(trials, stopped),
+            "ensemble": None,
             "trials": [trial_record(trial, self.family) for trial in trials],
             "defaults": [],
             "test": None,
@@ -254,7 +267,7 @@ class _Run:
         }
 
     def _finish(self, result: JSON, trials: Sequence[FrozenTrial], evaluator: Evaluator) -> None:
-        """Refit the best configuration, store it, score it and the defaults on the held-out part."""
+        """Choose, refit and store the model; score it and the defaults on the held-out part."""
         search = result["search"]
         test: dict[str, Any] = {
             "metric": self.task.metric,
@@ -262,15 +275,23 @@ class _Run:
             "reason": NO_MODEL,
             "n_rows": len(self.task.split.test),
             "best_default": None,
+            "single_best": None,
         }
         result["test"] = test
-        self.listener(Progress("refit", 0, 1, search["best_score"]))
-        pipeline = refit(
-            self.task, self.family, search["best_configuration"], seed=self.settings.seed
-        )
-        save_model(self.request.folder / MODEL, self.task, pipeline)
-        test["reason"] = "Ctrl-C was pressed before the model was scored on the held-out rows."
-        test["score"], test["reason"] = held_out_score(self.task, pipeline)
+        selector = Selector(self.task, self.folds, self.family, self.store)
+        chosen, alone = selector.choose(trials, self.settings.ensemble), selector.best(trials)
+        result["ensemble"] = chosen.to_json()
+        model = make_model(selector, chosen, alone, seed=self.settings.seed, listener=self.listener)
+        result["ensemble"] = model.ensemble.to_json(model.dropped)
+        if model.pipeline is None:
+            test["reason"] = f"The model could not be fitted: {model.dropped[0]['reason']}"
+        else:
+            save_model(self.request.folder / MODEL, self.task, model.pipeline)
+            test["reason"] = "Ctrl-C was pressed before the model was scored on the held-out rows."
+            test["score"], test["reason"] = held_out_score(self.task, model.pipeline)
+        if model.single is not None:
+            best = held_out_score(self.task, model.single)[0]
+            test["single_best"] = {"trial": search["best_trial"], "score": best}
         result["defaults"] = evaluate_defaults(
             evaluator, self.family, trials, seed=self.settings.seed, listener=self.listener
         )

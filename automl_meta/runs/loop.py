@@ -15,6 +15,7 @@ from automl_meta.evaluation import Evaluation, Evaluator, Limits
 from automl_meta.pipelines import Family
 from automl_meta.runs.events import Listener, Progress
 from automl_meta.runs.interrupt import GracefulInterrupt
+from automl_meta.runs.predictions import PredictionStore
 from automl_meta.runs.study import finished
 from automl_meta.search.attributes import INTERRUPTED, ORIGIN
 from automl_meta.spaces import SearchSpace
@@ -40,6 +41,7 @@ class SearchLoop:
         timeout: Seconds left for the search, or None.
         listener: Hears after every trial.
         interrupt: Says whether the user wants to stop.
+        store: Where the predictions of completed trials are kept, or None.
     """
 
     study: optuna.Study
@@ -51,6 +53,7 @@ class SearchLoop:
     timeout: float | None
     listener: Listener
     interrupt: GracefulInterrupt
+    store: PredictionStore | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _started: float = field(default_factory=time.monotonic)
     _spent_before: float = 0.0
@@ -150,6 +153,8 @@ class SearchLoop:
         trial.set_user_attr("fold_scores", [float(value) for value in evaluation.values])
         trial.set_user_attr("seconds", float(sum(evaluation.seconds)))
         if evaluation.status == "ok":
+            if self.store is not None:  # first: a completed trial should have its predictions
+                self.store.save(trial.number, evaluation.predictions)
             self.study.tell(trial, float(np.mean(evaluation.values)))
         else:
             reason = self._reason(evaluation)

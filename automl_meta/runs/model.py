@@ -18,6 +18,8 @@ SCHEMA = "automl-meta/model/1"
 #: names any other type is refused.
 TRUSTED = frozenset(
     {
+        "automl_meta.pipelines.average.AverageClassifier",
+        "automl_meta.pipelines.average.AverageRegressor",
         "catboost.core.CatBoostClassifier",
         "catboost.core.CatBoostRegressor",
         "collections.OrderedDict",
@@ -48,7 +50,8 @@ class FittedModel:
     """A fitted pipeline and what is needed to feed it.
 
     Attributes:
-        pipeline: The fitted scikit-learn pipeline; its classes are codes 0..n_classes-1.
+        pipeline: The fitted scikit-learn pipeline, or the average of several (``members`` and ``weights``);
+            its classes are codes 0..n_classes-1.
         columns: Column name to kind, in order.
         classes: Class labels in code order; empty for regression.
         target_name: Name of the predicted column.

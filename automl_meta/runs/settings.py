@@ -7,8 +7,9 @@ from typing import Any
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError
 
-#: Settings that a resumed run may change: they say how long to search, not what is searched.
-RESUMABLE = frozenset({"trials", "timeout", "jobs", "trial_time_limit", "memory_limit"})
+#: Settings that a resumed run may change: they say how long to search and what is made of it, not what
+#: is searched.
+RESUMABLE = frozenset({"trials", "timeout", "jobs", "ensemble", "trial_time_limit", "memory_limit"})
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,12 @@ class FitSettings:
         family: Name of a family, or ``"auto"``.
         trials: Trials in all, warm starts included, >= 1.
         timeout: Seconds that the search may take, > 0, or None; it covers the trials only, not loading
-            the task before them nor the refit, the defaults and the report after them.
+            the task before them nor the choice of members, the refits, the defaults and the report after them.
         folds: Cross-validation folds inside the training part, 2 to 50.
         seed: Seed of the folds, the sampler and the estimators, 0 to 2**32 - 1.
         jobs: Trials evaluated at the same time, >= 1, each on one thread.
         prior: ``"default"``, ``"none"`` or the path of a trained meta-learner.
+        ensemble: Most trials that the final model averages, >= 1; 1 is the single best trial.
         trial_time_limit: Seconds that one trial may take, all folds together, > 0.
         memory_limit: MiB that one trial may use beyond the libraries' own, >= 64, or None for no limit.
 
@@ -42,6 +44,7 @@ class FitSettings:
     seed: int = 0
     jobs: int = 1
     prior: str = "default"
+    ensemble: int = 10
     trial_time_limit: float = 300.0
     memory_limit: int | None = 4096
 
@@ -50,6 +53,7 @@ class FitSettings:
         _whole("folds", self.folds, 2, 50, "Try --folds 5.")
         _whole("seed", self.seed, 0, 2**32 - 1, "Try --seed 0.")
         _whole("jobs", self.jobs, 1, 1024, "Try --jobs 1.")
+        _whole("ensemble", self.ensemble, 1, 1000, "Try --ensemble 10; 1 is the single best trial.")
         _seconds("trial_time_limit", self.trial_time_limit, "Try --trial-time-limit 5m.")
         if self.timeout is not None:
             _seconds("timeout", self.timeout, "Try --timeout 10m.")

@@ -77,6 +77,7 @@ BAD = {
     "no task": (["fit"], 2, "--task"),
     "trials in words": (["fit", "--task", "x", "--trials", "ten"], 2, "Try --trials 10."),
     "no trials": (["fit", "--task", "x", "--trials", "0"], 2, "an int >= 1"),
+    "no members": (["fit", "--task", "x", "--ensemble", "0"], 2, "an int >= 1"),
     "bad timeout": (["fit", "--task", "x", "--timeout", "10 minutes"], 2, "Try --timeout 10m."),
     "one fold": (["fit", "--task", "x", "--folds", "1"], 2, "an int >= 2"),
     "negative seed": (["fit", "--task", "x", "--seed", "-1"], 2, "an int >= 0"),
@@ -188,7 +189,8 @@ def test_an_unexpected_error_leaves_a_traceback_in_a_file(
 
 def test_fit_writes_the_folder_and_says_where(fitted: Path) -> None:
     names = {p.name for p in fitted.iterdir()}
-    assert names == {"model.skops", "result.json", "study.log", "report.html", "report.md"}
+    reports = {"report.html", "report.md"}
+    assert names == {"model.skops", "predictions", "result.json", "study.log", *reports}
     result = json.loads((fitted / "result.json").read_text())
     assert result["settings"]["trials"] == 4
     assert result["task"]["n_columns"] > 3
@@ -204,6 +206,16 @@ def test_fit_is_quiet_but_for_the_summary(
     assert "held-out roc_auc" in shown.out
     assert str(tmp_path / "a" / "report.html") in shown.out
     assert "\x1b" not in shown.out
+
+
+def test_the_number_of_members_is_an_option(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"fit --task {table} --target label --family knn --folds 2 --prior none --json --trials 4"
+    assert run([*words.split(), "--ensemble", "1", "--output", str(tmp_path / "one")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["settings"]["ensemble"] == 1
+    assert document["ensemble"]["used"] is False
 
 
 def test_json_is_one_document_on_stdout(

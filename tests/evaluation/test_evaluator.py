@@ -13,7 +13,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
-from automl_meta.evaluation import Evaluator, Folds, Limits
+from automl_meta.evaluation import Evaluator, Folds, Limits, score_folds
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.pipelines import get_family
 
@@ -165,3 +165,23 @@ def test_impossible_limits_are_refused():
         Limits(seconds=0)
     with pytest.raises(InvalidParameterError, match="memory_limit"):
         Limits(memory=1)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_predictions_come_back_where_asked_for_and_score_as_the_folds_did(task_of, kind):
+    task, family = task_of(kind), get_family("random_forest")
+    default = family.default(task.problem)
+    with Evaluator(task, 3) as evaluator:
+        assert evaluator.evaluate(family, default).predictions == ()
+    with Evaluator(task, 3, keep=True) as evaluator:
+        evaluation = evaluator.evaluate(family, default)
+        pruned = evaluator.evaluate(family, default, on_fold=lambda _k, _score: True)
+        failed = evaluator.evaluate(FAMILY, {"how": "raise"})
+    width = len(task.classes) or 1
+    assert [p.shape for p in evaluation.predictions] == [
+        (len(rows), width) for rows in evaluator.folds.test
+    ]
+    scores = score_folds(task, evaluator.folds, np.concatenate(evaluation.predictions))
+    assert scores == pytest.approx(evaluation.values)
+    assert pruned.predictions == ()
+    assert failed.predictions == ()

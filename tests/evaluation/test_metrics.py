@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import get_scorer
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-from automl_meta.evaluation.metrics import Predictions, metrics_for, score_all
+from automl_meta.evaluation.metrics import Predictions, metrics_for, score_all, score_output
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,40 @@ def test_only_the_primary_metric_must_be_defined():
     assert np.isnan(scores["roc_auc_ovr"])
     with pytest.raises(ValueError, match="roc_auc_ovr"):
         score_all(one_class, "roc_auc_ovr", metrics_for("multiclass"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_classes", "metrics"),
+    [
+        ("binary", 2, ("f1", "average_precision", "neg_brier_score", "matthews_corrcoef")),
+        ("multiclass", 4, ("f1_weighted", "roc_auc_ovo", "top_k_accuracy")),
+        ("regression", 0, ("explained_variance", "neg_max_error")),
+    ],
+)
+def test_stored_output_scores_as_the_model_did(kind, n_classes, metrics):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 3))
+    y = X[:, 0] if kind == "regression" else rng.integers(n_classes, size=200)
+    # Seven neighbours of two classes: no probability is tied, so labels are the most probable class.
+    model = KNeighborsRegressor(7) if kind == "regression" else KNeighborsClassifier(7)
+    model.set_params(weights="distance").fit(X[:120], y[:120])
+    predictions = Predictions(model, X[120:], y[120:], n_classes)
+    output = predictions.output()
+    assert output.shape == (80, n_classes or 1)
+    for metric in (*metrics_for(kind), *metrics):
+        expected = predictions.score(metric)
+        assert score_output(output, y[120:], n_classes, metric) == pytest.approx(expected), metric
+
+
+def test_there_is_no_output_without_usable_probabilities():
+    class Labels:
+        def predict(self, X):
+            return np.zeros(3)
+
+    class Broken(Fixed):
+        def predict_proba(self, X):
+            return super().predict_proba(X) * np.nan
+
+    assert Predictions(Labels(), None, np.zeros(3), 3).output() is None
+    assert Predictions(Broken(), None, np.zeros(3), 3).output() is None
+    np.testing.assert_allclose(Predictions(Fixed(), None, np.zeros(3), 3).output()[:, 1], 0.0)

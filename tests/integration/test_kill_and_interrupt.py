@@ -116,7 +116,8 @@ def test_ctrl_c_writes_everything_and_exits_130(
     assert err.strip() == "Stopping after the running trial. Press Ctrl-C again to end it at once."
     assert "ended by Ctrl-C" in out
     names = {p.name for p in (tmp_path / "run").iterdir()}
-    assert names == {"model.skops", "result.json", "study.log", "report.html", "report.md"}
+    reports = {"report.html", "report.md"}
+    assert names == {"model.skops", "predictions", "result.json", "study.log", *reports}
     assert {t["state"] for t in trials(tmp_path)} == {"complete"}
 
 

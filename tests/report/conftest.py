@@ -61,6 +61,19 @@ RESULT: dict[str, Any] = {
         "stopped_by": "trials",
         "counts": {"complete": 11, "pruned": 3, "failed": 1},
     },
+    "ensemble": {
+        "used": True,
+        "reason": "3 of 11 candidates, averaged: greedy selection with replacement.",
+        "candidates": 11,
+        "score": 0.8105,
+        "fold_scores": [0.8, 0.81, 0.8215],
+        "members": [
+            {"trial": 9, "family": "extra_trees", "weight": 0.52},
+            {"trial": 5, "family": "svm", "weight": 0.28},
+            {"trial": 0, "family": "extra_trees", "weight": 0.2},
+        ],
+        "dropped": [{"trial": 4, "reason": "ValueError: no such kernel"}],
+    },
     "trials": [],
     "defaults": [
         {"family": "hist_gradient_boosting", "score": 0.7712, "test_score": 0.7601},
@@ -76,6 +89,7 @@ RESULT: dict[str, Any] = {
         "score": 0.8043,
         "n_rows": 100,
         "best_default": {"family": "random_forest", "score": 0.7903, "test_score": 0.7866},
+        "single_best": {"trial": 9, "score": 0.7777},
     },
     "importances": {
         "family": 0.52,

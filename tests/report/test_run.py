@@ -67,10 +67,36 @@ def test_the_page_says_what_happened(result: dict[str, Any], tmp_path: Path) -> 
         "2.13.0",
         "OpenML fold 0: 900 training rows, 100 held-out rows",
         "extra_trees.max_features",
+        "The average of 3 trials scores 0.8043",
+        "average of 3 trials",
+        "0.8105",
+        "0.7777",
+        "chosen by, so it flatters a little",
+        "Trial 4 was left out: its refit failed (ValueError: no such kernel).",
     ):
         assert words in outline.text, words
         plain = re.sub(r"\\(.)", r"\1", text)
         assert words in plain, words
+
+
+def test_members_are_shown_with_their_weights(result: dict[str, Any], tmp_path: Path) -> None:
+    html, text = pages(result, tmp_path)
+    assert "| 5 | svm | 28% | 0.7988 |" in text
+    assert '<td>svm</td><td class="n">28%</td><td class="n">0.7988</td>' in html
+
+
+@pytest.mark.parametrize("absent", [False, True], ids=["not-used", "older"])
+def test_a_single_trial_is_no_average(absent: bool, result: dict[str, Any], tmp_path: Path) -> None:
+    if absent:  # a result that was written before there were ensembles
+        del result["ensemble"], result["test"]["single_best"]
+    else:
+        result["ensemble"].update(used=False, dropped=[], reason="No average scores better.")
+    html, text = pages(result, tmp_path)
+    for page in (html, text):
+        assert "The best model found scores 0.8043" in page
+        assert "Members of the model" not in page
+        assert "its best trial" not in page
+        assert ("No average scores better." in page) is not absent
 
 
 def test_the_page_loads_nothing(result: dict[str, Any], tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def load(folder: Path) -> optuna.Study:
 
 def test_a_run_writes_everything(finished_run: Run, task: Task) -> None:
     folder, result = finished_run
-    assert {p.name for p in folder.iterdir()} == {"model.skops", "result.json", "study.log"}
+    written = {p.name for p in folder.iterdir()}
+    assert written == {"model.skops", "predictions", "result.json", "study.log"}
     assert json.loads((folder / "result.json").read_text()) == result
     assert result["search"]["counts"] == {"complete": 5, "pruned": 0, "failed": 0}
     assert result["search"]["stopped_by"] == "trials"

@@ -15,6 +15,8 @@ from automl_meta.runs.settings import FitSettings
         ("seed", -1),
         ("seed", 2**32),
         ("jobs", 0),
+        ("ensemble", 0),
+        ("ensemble", 2.0),
         ("timeout", 0.0),
         ("timeout", float("nan")),
         ("trial_time_limit", float("inf")),
@@ -31,7 +33,7 @@ def test_a_bad_value_is_refused_by_name(name: str, value: object) -> None:
 
 def test_resuming_may_change_how_long_but_not_what() -> None:
     stored = FitSettings(trials=10, folds=3).to_json()
-    FitSettings(trials=40, folds=3, jobs=2, timeout=9.0).check_resumes(stored)
+    FitSettings(trials=40, folds=3, jobs=2, timeout=9.0, ensemble=1).check_resumes(stored)
     with pytest.raises(InvalidParameterError, match=r"'folds'.*must be 3.*Got 4.*--folds 3"):
         FitSettings(trials=10, folds=4).check_resumes(stored)
     with pytest.raises(InvalidParameterError, match="'seed'"):
