@@ -211,7 +211,9 @@ def test_fit_is_quiet_but_for_the_summary(
 def test_the_number_of_members_is_an_option(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = f"fit --task {table} --target label --family knn --folds 2 --prior none --json --trials 4"
+    words = (
+        f"fit --task {table} --target label --family knn --folds 2 --prior none --json --trials 4"
+    )
     assert run([*words.split(), "--ensemble", "1", "--output", str(tmp_path / "one")]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["settings"]["ensemble"] == 1
