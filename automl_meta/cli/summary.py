@@ -5,8 +5,8 @@ from typing import Any
 
 from automl_meta._typing import JSON
 from automl_meta.cli.screen import bold, columns, dim
-from automl_meta.report.fewshot_view import view as fewshot_view
 from automl_meta.report.ensemble import used_ensemble
+from automl_meta.report.fewshot_view import view as fewshot_view
 from automl_meta.report.text import duration, number, setting
 from automl_meta.report.view import view
 
