@@ -60,7 +60,11 @@ def test_a_default_without_a_score_is_left_out(result: dict[str, Any]) -> None:
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[-1] == "this search"
     assert "mlp" not in names
-    assert len(names) == 7
+    assert len(names) == 6 + len(["this search", "its best trial"])
+    result["ensemble"]["used"] = False
+    alone = draw_test_scores(result, WIDE)
+    assert alone is not None
+    assert "its best trial" not in [t.get_text() for t in alone.axes[0].get_yticklabels()]
 
 
 def test_colours_become_variables_or_the_light_palette(result: dict[str, Any]) -> None:
