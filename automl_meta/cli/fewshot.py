@@ -36,7 +36,8 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
         str,
         typer.Option(
             metavar="D",
-            help="omniglot, sinusoid, harmonic, or a folder with one folder of pictures per class.",
+            help="omniglot, sinusoid, sinusoid-frequency, harmonic, or a folder with one folder of pictures "
+            "per class.",
         ),
     ] = "omniglot",
     ways: Annotated[str, typer.Option(metavar="N", help="Classes of an episode.")] = "5",
@@ -126,7 +127,7 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
         str | None, typer.Option(metavar="N", help="Filters of each convolution.")
     ] = None,
     pooling: Annotated[
-        str | None, typer.Option(metavar="P", help="stride, max or average.")
+        str | None, typer.Option(metavar="P", help="stride, max, average or flat.")
     ] = None,
     transductive: Annotated[
         bool | None,

@@ -30,12 +30,12 @@ from automl_meta.metalearn import (
     TaskLoss,
     module_params,
 )
-from automl_meta.metalearn.chunks import chunked
+from automl_meta.metalearn.chunks import chunked, in_order
+from automl_meta.metalearn.convolution import arranged
 from automl_meta.metalearn.inner import check_steps
 from automl_meta.metalearn.layers import Chain
 from automl_meta.metalearn.losses import BatchLoss, Loss, Split
 from automl_meta.metalearn.minibatches import draw_minibatches, take
-from automl_meta.metalearn.patches import arranged
 
 _IMAGE_AXES = 5
 #: Images whose activations fit a processor's caches, and whose kernels are worth their start.
@@ -167,7 +167,7 @@ class GradientLearner:
                 meta, support_loss(tasks), self._query_loss(some), len(some)
             )
 
-        return chunked(of_some, len(episodes), self.chunk)
+        return chunked(of_some, len(episodes), self.chunk, workers=_workers(episodes))
 
     def predict(
         self, meta: Mapping[str, Tensor], episodes: Episodes, *, steps: int | None = None
@@ -183,8 +183,8 @@ class GradientLearner:
                 return self._query_loss(some).outputs(params)
 
         size = self.chunk or len(episodes)
-        starts = range(0, len(episodes), size)
-        return torch.cat([of_some(slice(start, start + size)) for start in starts])
+        parts = [slice(start, start + size) for start in range(0, len(episodes), size)]
+        return torch.cat(list(in_order(of_some, parts, _workers(episodes))))
 
     def describe(self) -> JSON:
         """See ``Learner.describe``."""
@@ -241,7 +241,14 @@ class GradientLearner:
         """Return the episodes whose first derivative is computed at once: few images fit a CPU's caches."""
         if self.execution != "folded" or x.ndim < _IMAGE_AXES or x.device.type != "cpu":
             return None
-        return math.ceil(_PIECE / x.shape[1])
+        n_tasks, n_images = x.shape[:2]
+        pieces = max(1, round(n_tasks * n_images / _PIECE))
+        return math.ceil(n_tasks / pieces)
+
+
+def _workers(episodes: Episodes) -> int:
+    """Return how many chunks are computed at the same time: on a processor one a core."""
+    return torch.get_num_threads() if episodes.support_x.device.type == "cpu" else 1
 
 
 def _split(algorithm: Algorithm, network: nn.Module, execution: Execution) -> Split | None:

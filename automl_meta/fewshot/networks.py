@@ -14,12 +14,14 @@ from torch.nn.utils import skip_init
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metalearn.layers import BatchNorm, Chain
 
-#: ``"stride"`` and ``"max"`` are the two forms of the MAML paper; ``"average"`` keeps the image's size
-#: in all four blocks but for max-pooling after the first two and averages over all positions at the end.
-Pooling = Literal["stride", "max", "average"]
+#: ``"stride"`` and ``"max"`` are the two forms of the MAML paper, ``"flat"`` that of the Reptile paper: strides,
+#: and all last positions go to the head. ``"average"`` keeps the image's size in all four blocks but for
+#: max-pooling after the first two and averages over all positions at the end.
+Pooling = Literal["stride", "max", "average", "flat"]
 
 _BLOCKS = 4
-_POOLED_BLOCKS = {"stride": 0, "max": 4, "average": 2}
+_POOLED_BLOCKS = {"stride": 0, "max": 4, "average": 2, "flat": 0}
+_STRIDED, _AVERAGED = ("stride", "flat"), ("stride", "average")
 
 
 def conv4(
@@ -36,7 +38,7 @@ def conv4(
 
     A block is a 3x3 convolution, batch normalisation and ReLU. ``"stride"`` halves the image by stride 2 and
     averages the last 2x2 positions; ``"max"`` by 2x2 max-pooling. On 28x28 images both end in ``filters``
-    features. A convolution's bias has no effect before batch statistics: it is left out unless asked for.
+    features; ``"flat"``, strides without the average, in four times as many. A convolution's bias has no effect before batch statistics: it is left out unless asked for.
 
     Args:
         ways: Classes N >= 2.
@@ -131,7 +133,7 @@ def _body(
     layers: list[tuple[str, nn.Module]] = []
     size = image_size
     for number in range(1, _BLOCKS + 1):
-        stride = 2 if pooling == "stride" else 1
+        stride = 2 if pooling in _STRIDED else 1
         before = channels if number == 1 else filters
         convolution = _undrawn(nn.Conv2d, before, filters, 3, stride=stride, padding=1, bias=bias)
         layers += [
@@ -143,7 +145,7 @@ def _body(
         if number <= _POOLED_BLOCKS[pooling]:
             layers.append((f"pool{number}", nn.MaxPool2d(2)))
             size //= 2
-    if pooling != "max":
+    if pooling in _AVERAGED:
         layers.append(("average", nn.AdaptiveAvgPool2d(1)))
         size = 1
     return [*layers, ("flatten", nn.Flatten())], filters * size * size

@@ -17,24 +17,29 @@ from automl_meta.fewshot.episodes import Episodes
 
 #: Lowest and highest value of a uniform distribution.
 Range = tuple[float, float]
+#: Of the sine waves of Meta-SGD's paper.
+VARIED_FREQUENCY: Range = (0.8, 1.2)
 
 
 @dataclass(frozen=True)
 class Sinusoids:
-    """Sine waves of random amplitude and phase: ``y = amplitude * sin(x - phase)``.
+    """Sine waves of random amplitude and phase: ``y = amplitude * sin(frequency * x - phase)``.
 
-    The defaults are those of the MAML paper (section 5.1); the sign of the phase is its code's.
+    The defaults are those of the MAML paper (section 5.1); the sign of the phase is its code's. Meta-SGD's paper
+    (section 4.1) has a random frequency too: ``VARIED_FREQUENCY``.
 
     Attributes:
         shots: K >= 1.
         queries: Q >= 1.
         amplitude: Range of the amplitude.
         phase: Range of the phase, in radians.
+        frequency: Range of the frequency.
         inputs: Range of x.
         device: Where the episodes go.
 
     Reference:
         Finn, Abbeel and Levine (2017), Model-Agnostic Meta-Learning. arXiv:1703.03400
+        Li, Zhou, Chen and Li (2017), Meta-SGD. arXiv:1707.09835
 
     Example:
         >>> batch = Sinusoids(shots=5, queries=10).sample(3, torch.Generator().manual_seed(0))
@@ -46,12 +51,13 @@ class Sinusoids:
     queries: int
     amplitude: Range = (0.1, 5.0)
     phase: Range = (0.0, math.pi)
+    frequency: Range = (1.0, 1.0)
     inputs: Range = (-5.0, 5.0)
     device: torch.device | str = "cpu"
 
     def __post_init__(self) -> None:
         check_least(self, "Sinusoids", {"shots": 1, "queries": 1})
-        for name in ("amplitude", "phase", "inputs"):
+        for name in ("amplitude", "phase", "frequency", "inputs"):
             _check_range(getattr(self, name), name, "Sinusoids")
 
     def sample(self, n_tasks: int, generator: torch.Generator) -> Episodes:
@@ -59,7 +65,13 @@ class Sinusoids:
         amplitude = _uniform(self.amplitude, (n_tasks, 1, 1), generator)
         phase = _uniform(self.phase, (n_tasks, 1, 1), generator)
         x = _uniform(self.inputs, (n_tasks, self.shots + self.queries, 1), generator)
-        return _episodes(x, amplitude * torch.sin(x - phase), self.shots, self.device)
+        # Drawn last, and only where it varies: the other numbers are then the same with and without.
+        varied = self.frequency[0] < self.frequency[1]
+        frequency: Tensor | float = self.frequency[0]
+        if varied:
+            frequency = _uniform(self.frequency, (n_tasks, 1, 1), generator)
+        y = amplitude * torch.sin(frequency * x - phase)
+        return _episodes(x, y, self.shots, self.device)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from automl_meta.training import TrainingSettings
 
 LearnerName = Literal["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet"]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
-OMNIGLOT, SINUSOID, HARMONIC = "omniglot", "sinusoid", "harmonic"
-REGRESSIONS = (SINUSOID, HARMONIC)
+OMNIGLOT, HARMONIC = "omniglot", "harmonic"
+#: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
+SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
+REGRESSIONS = (SINUSOID, SINUSOID_FREQUENCY, HARMONIC)
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "learner": LEARNERS,
-    "pooling": ("stride", "max", "average"),
+    "pooling": ("stride", "max", "average", "flat"),
     "execution": ("auto", "folded", "vectorized", "looped"),
     "split": ("characters", "alphabets"),
     "device": ("auto", "cpu", "cuda"),
@@ -28,7 +30,7 @@ class FewShotSettings:
 
     Attributes:
         learner: Name of the method.
-        data: ``"omniglot"``, ``"sinusoid"``, ``"harmonic"``, or a folder with one folder of pictures a class.
+        data: ``"omniglot"``, ``"sinusoid"``, ``"sinusoid-frequency"``, ``"harmonic"``, or a folder with one folder of pictures a class.
         ways: Classes of a test episode, >= 2; without meaning for regression.
         shots: Support items of a class, or points of a function, in a test episode.
         training: The outer loop.
@@ -44,11 +46,11 @@ class FewShotSettings:
         options: Further settings of the algorithm, by the names of its attributes.
         transductive: Whether the batch-norm statistics of the query are its own.
         filters: Filters of each convolution, or units of each hidden layer for regression.
-        pooling: How the network shrinks: ``"stride"`` or ``"max"`` (the two of the MAML paper), or
-            ``"average"`` (global average before the head).
+        pooling: How the network shrinks: ``"stride"`` or ``"max"`` (the two of the MAML paper), ``"flat"``
+            (Reptile's), or ``"average"`` (global average before the head).
         execution: How tasks are computed at once.
-        chunk: Episodes computed at once; None for all, or for two image episodes on a processor, whose caches
-            hold no more. The result is the same.
+        chunk: Episodes computed at once; None for all, or on a processor for as many as fit its caches. The
+            result is the same.
         image_size: Height and width of the images in pixels.
         split: ``"characters"`` (1,100 + 100 + 423 for Omniglot) or ``"alphabets"``.
         split_seed: Decides which classes are for training, validation and test.

@@ -16,15 +16,21 @@ from automl_meta.fewshot.learners import GradientLearner, Learner
 from automl_meta.fewshot.networks import conv4, conv4_features, mlp
 from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
 from automl_meta.fewshot.protonet import ProtoNet
-from automl_meta.fewshot.regression import Harmonics, Sinusoids
-from automl_meta.fewshot.settings import HARMONIC, OMNIGLOT, FewShotSettings
+from automl_meta.fewshot.regression import VARIED_FREQUENCY, Harmonics, Sinusoids
+from automl_meta.fewshot.settings import (
+    HARMONIC,
+    OMNIGLOT,
+    SINUSOID_FREQUENCY,
+    FewShotSettings,
+)
 from automl_meta.metalearn import Algorithm
 from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
 
 #: Training points of a function, by which MAML's sinusoids are reported.
 POINTS = (5, 10, 20)
-#: Image episodes computed at once on a processor: 32 at once overflow its caches and take 1.7 times as long.
-_CPU_CHUNK = 2
+#: Support images whose inner step a processor computes at once: fewer pay for more starts of kernels, more
+#: overflow its caches.
+_CPU_IMAGES = 40
 
 
 @dataclass(frozen=True)
@@ -127,13 +133,19 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
 def _chunk(settings: FewShotSettings, device: torch.device) -> int | None:
     if settings.chunk is not None or settings.is_regression or device.type != "cpu":
         return settings.chunk
-    return _CPU_CHUNK
+    items = (settings.train_ways or settings.ways) * (settings.train_shots or settings.shots)
+    return max(1, _CPU_IMAGES // min(items, settings.inner_batch or items))
 
 
 def _functions(settings: FewShotSettings, device: torch.device) -> Sources:
-    family = Harmonics if settings.data == HARMONIC else Sinusoids
-    train = family(settings.train_shots or settings.shots, settings.queries, device=device)
-    test = family(settings.shots, settings.test_queries, device=device)
+    family: type[Harmonics] | type[Sinusoids] = Sinusoids
+    options: dict[str, Any] = {"device": device}
+    if settings.data == HARMONIC:
+        family = Harmonics
+    elif settings.data == SINUSOID_FREQUENCY:
+        options["frequency"] = VARIED_FREQUENCY
+    train = family(settings.train_shots or settings.shots, settings.queries, **options)
+    test = family(settings.shots, settings.test_queries, **options)
     points = sorted({*POINTS, settings.shots})
     return Sources(
         train,

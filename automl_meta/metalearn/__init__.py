@@ -5,7 +5,7 @@ Nothing here knows of Optuna, OpenML or images, and nothing is patched: paramete
 
 from automl_meta.metalearn.algorithms import MAML
 from automl_meta.metalearn.anil import ANIL
-from automl_meta.metalearn.first_order import FOMAML, Reptile
+from automl_meta.metalearn.first_order import FOMAML
 from automl_meta.metalearn.maml_plus_plus import MAMLPlusPlus
 from automl_meta.metalearn.meta_sgd import MetaSGD
 from automl_meta.metalearn.params import (
@@ -19,6 +19,7 @@ from automl_meta.metalearn.params import (
     split_meta,
 )
 from automl_meta.metalearn.protocol import Algorithm, Scheduled
+from automl_meta.metalearn.reptile import Reptile
 from automl_meta.metalearn.vectorize import PerTaskLoss, vectorize
 
 __all__ = [

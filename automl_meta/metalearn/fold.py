@@ -1,7 +1,7 @@
 """Chains of known layers, rewritten so that one kernel computes a layer for all tasks.
 
 Images travel channels-last between the layers, [T, B, H, W, C]; vectors are [T, B, F]. A convolution is
-patches times weights (``patches``), batch normalisation with the ReLU after it is one operation (``norm``),
+patches times weights or PyTorch's kernel task by task (``convolution``), batch normalisation with the ReLU after it is one operation (``norm``),
 everything without weights sees the tasks as one long batch.
 """
 
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metalearn.convolution import convolve
 from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.norm import norm_relu
-from automl_meta.metalearn.patches import convolve
 
 #: ``(params, values, reference) -> values`` with a leading task axis everywhere.
 Step: TypeAlias = Callable[[Mapping[str, Tensor], Tensor, int | None], Tensor]

@@ -15,9 +15,6 @@ from automl_meta.metalearn.params import Params, TaskLoss, loss_at
 #: Learning rates of the inner loop. Steps beyond the end of a sequence use its last element.
 Rates: TypeAlias = float | Params | Sequence[Params]
 
-#: Keeps Adam's quotient finite where a gradient is zero; the value of Adam's paper.
-_EPSILON = 1e-8
-
 
 def descend(
     params: Params,
@@ -27,7 +24,6 @@ def descend(
     steps: int,
     *,
     create_graph: bool = False,
-    beta2: float | None = None,
 ) -> Params:
     """Run ``steps`` steps of descent, each task on its own loss, and return where they end.
 
@@ -40,9 +36,7 @@ def descend(
         InvalidParameterError: If the loss is not of shape [T] or has no gradient.
     """
     last = params if create_graph else {name: leaf.detach() for name, leaf in params.items()}
-    for current in trajectory(
-        params, rates, loss, n_tasks, steps, create_graph=create_graph, beta2=beta2
-    ):
+    for current in trajectory(params, rates, loss, n_tasks, steps, create_graph=create_graph):
         last = current
     return last
 
@@ -56,11 +50,10 @@ def trajectory(
     *,
     create_graph: bool = False,
     first_order: bool = False,
-    beta2: float | None = None,
 ) -> Iterator[Params]:
     """Run descent, each task on its own loss, and yield the parameters after each step.
 
-    ``phi_t <- phi_t - alpha o grad S_t(phi_t)``, or with ``beta2`` Adam's step with ``beta1 = 0``.
+    ``phi_t <- phi_t - alpha o grad S_t(phi_t)``
 
     Args:
         params: Task-batched start, leaves [T, ...].
@@ -71,7 +64,6 @@ def trajectory(
         create_graph: Keep the graph of every step.
         first_order: With ``create_graph``: the gradients are constants in that graph, which then holds
             little more than ``params`` and ``rates``.
-        beta2: None for plain descent, else the decay of the second moment.
 
     Yields:
         Leaves [T, ...]: in the graph of ``params`` and ``rates`` with ``create_graph``, else detached.
@@ -81,20 +73,39 @@ def trajectory(
     """
     second_order = create_graph and not first_order
     current = params
-    moments = {name: torch.zeros_like(leaf) for name, leaf in params.items()} if beta2 else {}
     for step in range(steps):
-        with torch.enable_grad():
-            # A start that nobody differentiates is no leaf yet, and the inner gradient needs one.
-            start = _differentiable(current) if second_order else leaves(current)
-            total = check_losses(loss_at(loss, step)(start), n_tasks, "support_loss").sum()
-            grads = gradients(total, start, create_graph=second_order)
+        start, grads = support_gradients(
+            loss_at(loss, step), current, n_tasks, create_graph=second_order
+        )
         with torch.set_grad_enabled(create_graph):
-            if beta2 is not None:
-                moments, grads = _adam(grads, moments, beta2, step + 1)
             # Detached where no graph is wanted: the caller's graph must not hold on to every step.
             start = start if second_order else current
             current = _step(start, grads, _rates_at(rates, step))
         yield current
+
+
+def support_gradients(
+    loss: TaskLoss, params: Params, n_tasks: int, *, create_graph: bool = False
+) -> tuple[Params, Params]:
+    """Differentiate every task's support loss with respect to its own parameters.
+
+    Args:
+        loss: Task-batched parameters to losses [T].
+        params: Where, leaves [T, ...].
+        n_tasks: T.
+        create_graph: Keep the graph of the gradients; ``params`` then stay in theirs.
+
+    Returns:
+        The parameters that were differentiated, and the gradients, leaves [T, ...].
+
+    Raises:
+        InvalidParameterError: If the loss is not of shape [T] or has no gradient.
+    """
+    with torch.enable_grad():
+        # A start that nobody differentiates is no leaf yet, and the inner gradient needs one.
+        start = _differentiable(params) if create_graph else leaves(params)
+        total = check_losses(loss(start), n_tasks, "support_loss").sum()
+        return start, gradients(total, start, create_graph=create_graph)
 
 
 def _differentiable(params: Params) -> Params:
@@ -111,21 +122,13 @@ def _rates_at(rates: Rates, step: int) -> float | Params:
 
 
 def _step(params: Params, grads: Params, rates: float | Params) -> Params:
+    # One pass over the weights each, and the same rounding for one rate as for equal ones.
     if isinstance(rates, Mapping):
-        return {name: leaf - rates[name] * grads[name] for name, leaf in params.items()}
-    return {name: leaf - rates * grads[name] for name, leaf in params.items()}
-
-
-def _adam(grads: Params, moments: Params, beta2: float, step: int) -> tuple[Params, Params]:
-    moments = {
-        name: beta2 * moments[name] + (1 - beta2) * grad.square() for name, grad in grads.items()
-    }
-    correction = 1 - beta2**step
-    scaled = {
-        name: grad / ((moments[name] / correction).sqrt() + _EPSILON)
-        for name, grad in grads.items()
-    }
-    return moments, scaled
+        return {
+            name: torch.addcmul(leaf, rates[name], grads[name], value=-1)
+            for name, leaf in params.items()
+        }
+    return {name: torch.add(leaf, grads[name], alpha=-rates) for name, leaf in params.items()}
 
 
 def gradients(loss: Tensor, variables: Params, *, create_graph: bool = False) -> Params:

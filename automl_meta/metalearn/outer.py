@@ -75,15 +75,18 @@ def query_gradients(
     pieces = (
         query_loss.pieces() if isinstance(query_loss, Divisible) else [(slice(None), query_loss)]
     )
-    losses, parts = [], []
+    losses = []
+    # Like the weights, also in memory: the inner loop's backward pass then need not lay them out again.
+    grads = {name: torch.empty_like(leaf.detach()) for name, leaf in adapted.items()}
     for tasks, loss_of_some in pieces:
         some = leaves({name: leaf[tasks] for name, leaf in adapted.items()})
         size = len(range(n_tasks)[tasks])
         with torch.enable_grad():
             values = check_losses(loss_of_some(some), size, "query_loss")
-            parts.append(gradients(values.sum() / n_tasks, some))
+            part = gradients(values.sum() / n_tasks, some)
         losses.append(values.detach())
-    grads = parts[0]
-    if len(parts) > 1:
-        grads = {name: torch.cat([part[name] for part in parts]) for name in adapted}
+        if len(pieces) == 1:
+            return values.detach().mean(), part
+        for name, leaf in part.items():
+            grads[name][tasks] = leaf
     return torch.cat(losses).mean(), grads

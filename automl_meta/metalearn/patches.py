@@ -18,10 +18,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_WEIGHT_AXES = 4
-#: Below this PyTorch's convolution spends more on its start than patches cost.
-_MANY_IMAGES = 32
-
 
 @dataclass(frozen=True)
 class Geometry:
@@ -92,7 +88,7 @@ def _scatter(patches: Tensor, geometry: Geometry) -> Tensor:
     return padded[:, :, pad : pad + height, pad : pad + width]
 
 
-def convolve(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
+def convolve_patches(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
     """Convolve every task's images with that task's weights.
 
     Args:
@@ -105,43 +101,13 @@ def convolve(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tens
         [T, B, Ho, Wo, F], channels last.
 
     Example:
-        >>> convolve(torch.ones(1, 1, 3, 3, 1), torch.ones(1, 1, 1, 3, 3), 1, 0).flatten()
+        >>> convolve_patches(torch.ones(1, 1, 3, 3, 1), torch.ones(1, 1, 1, 3, 3), 1, 0).flatten()
         tensor([9.])
     """
-    if images.shape[0] == 1 and images.device.type == "cpu" and images.shape[1] >= _MANY_IMAGES:
-        return _convolve_one(images[0], weights[0], stride, padding).unsqueeze(0)
     n_tasks, n_filters, channels, kernel = weights.shape[:4]
     geometry = Geometry(tuple(images.shape), kernel, stride, padding)
     patches: Tensor = _Im2Col.apply(images, geometry)  # type: ignore[no-untyped-call]
-    # A view where the weights lie as `arranged` puts them, else a copy.
-    matrix = weights.permute(0, 3, 4, 2, 1).reshape(n_tasks, kernel * kernel * channels, n_filters)
-    return torch.bmm(patches, matrix).view(n_tasks, images.shape[1], *geometry.output, n_filters)
-
-
-def _convolve_one(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
-    """Convolve one task by PyTorch's own kernel, the fastest on a processor for many images at once."""
-    channels_first = images.movedim(
-        -1, 1
-    )  # channels-last in memory, which is what the kernel prefers
-    return functional.conv2d(channels_first, weights, stride=stride, padding=padding).movedim(1, -1)
-
-
-def arranged(leaf: Tensor) -> Tensor:
-    """Lay a convolution's weights out in memory as its matrix product wants them.
-
-    Shape and values stay; an inner loop that starts from such weights keeps their layout and copies none of
-    them. Other tensors are returned as they are.
-
-    Args:
-        leaf: [F, C, k, k], or anything else.
-
-    Returns:
-        The same tensor with filters innermost in memory.
-
-    Example:
-        >>> arranged(torch.zeros(8, 4, 3, 3)).stride()
-        (1, 8, 96, 32)
-    """
-    if leaf.ndim != _WEIGHT_AXES:
-        return leaf
-    return leaf.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
+    # A view where the weights are channels-last in memory (``convolution.arranged``), else a copy.
+    rows = weights.movedim(2, -1).reshape(n_tasks, n_filters, kernel * kernel * channels)
+    outputs = torch.bmm(patches, rows.transpose(1, 2))
+    return outputs.view(n_tasks, images.shape[1], *geometry.output, n_filters)

@@ -34,6 +34,13 @@ def test_parameters_of_the_papers_network(pooling):
     assert count(conv4_features(generator=seeded(), pooling=pooling)) == 112_005 - 325
 
 
+def test_parameters_of_reptiles_network():
+    # The head sees all 2 x 2 last positions of 64 filters.
+    flat = conv4(5, generator=seeded(), pooling="flat", bias=True)
+    assert count(flat) == 111_936 + 256 * 5 + 5
+    assert flat(images(3, 1, 28, 28)).shape == (3, 5)
+
+
 def test_parameters_of_the_sinusoid_network():
     assert count(mlp(1, generator=seeded())) == 2 * 40 + 41 * 40 + 41 == 1_761
     assert count(mlp(3, generator=seeded(), hidden=(), outputs=2)) == 8
@@ -165,7 +172,10 @@ def test_a_reference_reaches_every_normalisation():
         ({"image_size": 0, "pooling": "stride"}, r"'image_size' .* must be an int >= 1\. Got 0 "),
         ({"image_size": 15, "pooling": "max"}, r"'image_size' .* must be an int >= 16\. Got 15 "),
         ({"image_size": 3, "pooling": "average"}, r"'image_size' .* must be an int >= 4\. Got 3 "),
-        ({"pooling": "mean"}, r"'pooling' .* must be 'stride' or 'max' or 'average'\. Got 'mean' "),
+        (
+            {"pooling": "mean"},
+            r"'pooling' .* must be 'stride' or 'max' or 'average' or 'flat'\. Got 'mean' ",
+        ),
     ],
     ids=str,
 )

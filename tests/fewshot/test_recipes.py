@@ -18,7 +18,7 @@ def test_every_recipe_is_valid_and_fits_omniglot(learner, ways, shots):
 
 def test_the_papers_numbers():
     five, twenty = recipe("maml"), recipe("maml", ways=20)
-    assert (five.inner_rate, five.inner_steps, five.meta_batch, five.test_steps) == (0.4, 1, 32, 3)
+    assert (five.inner_rate, five.inner_steps, five.meta_batch, five.test_steps) == (0.4, 1, 16, 3)
     assert (twenty.inner_rate, twenty.inner_steps, twenty.meta_batch) == (0.1, 5, 16)
     reptile = recipe("reptile")
     assert (reptile.train_shots, reptile.inner_steps, reptile.inner_rate) == (10, 5, 1e-3)

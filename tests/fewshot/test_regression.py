@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.regression import Harmonics, Sinusoids
+from automl_meta.fewshot.regression import VARIED_FREQUENCY, Harmonics, Sinusoids
 
 
 def _generator(seed=0):
@@ -49,6 +49,26 @@ def test_sinusoids_are_the_papers():
     assert math.pi - 0.1 < phase.max() < math.pi + 1e-3
     assert -5 <= x.min() < -4.9
     assert 4.9 < x.max() <= 5
+
+
+def test_a_varied_frequency_is_the_one_change_that_it_makes():
+    plain, varied = Sinusoids(10, 40), Sinusoids(10, 40, frequency=VARIED_FREQUENCY)
+    (x, y), (same_x, other_y) = (_points(s.sample(300, _generator())) for s in (plain, varied))
+    assert torch.equal(x, same_x)
+    # Of the same amplitude and phase: at zero all frequencies agree.
+    near = x.abs() < 0.01
+    assert (y - other_y)[near].abs().max() < 0.05
+    assert (y - other_y).abs().max() > 1
+    # With a frequency of its own each function is a fit of two columns; the grid knows it to 0.002.
+    grid = torch.linspace(0.8, 1.2, 201)
+    fits = [
+        _residual(torch.cat([(w * x).sin(), (w * x).cos()], -1), other_y)[0][:, 0] for w in grid
+    ]
+    best, place = torch.stack(fits).min(0)
+    assert best.max() < 1e-4
+    frequency = grid[place]
+    assert frequency.min() < 0.82
+    assert frequency.max() > 1.18
 
 
 def test_harmonics_are_two_waves_of_ratio_two():

@@ -46,6 +46,8 @@ def disturbed(meta):
 
     def changed(name, leaf):
         noise = torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype)
+        if name.startswith(("moments.", "seen")):
+            return leaf + noise.abs()
         return leaf * (1 + noise) if name.startswith("rates.") else leaf + 0.1 * noise
 
     return {name: changed(name, leaf) for name, leaf in meta.items()}
@@ -137,25 +139,6 @@ def test_golden_values_of_one_step():
     first = FOMAML(0.25)
     _, grads = first.meta_gradients(first.init(START), quadratic_support, quadratic_query, 2)
     assert grads["weights.w"].item() == pytest.approx(-0.25)
-
-
-def test_reptile_direction_by_hand():
-    reptile = Reptile(0.25, steps=2)
-    # task 1: 1 -> 1.5 -> 1.875; task 2: 1 -> 0 -> -0.5; mean 0.6875
-    loss, grads = reptile.meta_gradients(reptile.init(START), quadratic_support, quadratic_query, 2)
-    assert grads["weights.w"].item() == pytest.approx(1 - 0.6875)
-    assert loss.item() == pytest.approx(((1.875 - 2) ** 2 / 2 + 0.5**2 / 2) / 2)
-
-
-def test_reptile_adam_first_step_is_the_sign_and_the_second_by_hand():
-    reptile = Reptile(0.1, beta2=0.5)
-    meta = reptile.init(START)
-    one = reptile.adapt(meta, quadratic_support, 2, steps=1)["w"]
-    torch.testing.assert_close(one, torch.tensor([1.1, 0.9], dtype=torch.float64))
-    two = reptile.adapt(meta, quadratic_support, 2, steps=2)["w"]
-    # task 1: g = -2, then -1.9; v = (0.5 * 0.5 * 4 + 0.5 * 3.61) / 0.75
-    moment = (0.25 * 4 + 0.5 * 1.9**2) / 0.75
-    assert two[0].item() == pytest.approx(1.1 + 0.1 * 1.9 / math.sqrt(moment), rel=1e-7)
 
 
 @every

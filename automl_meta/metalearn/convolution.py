@@ -1,0 +1,180 @@
+"""Convolution of every task's images with that task's weights, to any order of differentiation.
+
+Two forms give the same numbers. ``patches`` gathers patches and multiplies: one kernel for all tasks, the only
+sensible one on a GPU and for small layers. Here PyTorch's own kernels run task by task: on a processor they
+read images in place, so nothing is gathered, scattered or added up in patches, which pays as soon as a
+task's product is worth the start of a kernel.
+
+PyTorch's own double backward of a convolution is not used: its weight gradients become grouped convolutions with
+images for channels, many times slower. The three kernels are closed under differentiation instead. With
+``Y = x * w`` and the gradient G of Y, ``dx = G *' w`` and ``dw = G *'' x``; for the gradients u of dx and
+v of dw,
+
+- G receives ``u * w + x * v``, two convolutions,
+- x receives ``G *' v`` and w receives ``G *'' u``: one backward pass of a convolution of u with v.
+
+Images are channels-last, [T, B, H, W, C]; weights have PyTorch's shape with a task axis, [T, F, C, k, k].
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from automl_meta.metalearn.patches import convolve_patches
+
+#: Operations of one task's product from which PyTorch's own kernels are faster, and channels that they need:
+#: measured on Zen 4 with 1 to 75 images, 28x28 to 4x4 positions.
+_MANY_OPERATIONS = 8_000_000
+_MANY_CHANNELS = 8
+
+
+def convolve(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
+    """Convolve every task's images with that task's weights, by the form that is faster.
+
+    Args:
+        images: [T, B, H, W, C], channels last.
+        weights: [T, F, C, k, k].
+        stride: >= 1.
+        padding: Zeros on every side, >= 0.
+
+    Returns:
+        [T, B, Ho, Wo, F], channels last.
+
+    Example:
+        >>> convolve(torch.ones(1, 1, 3, 3, 1), torch.ones(1, 1, 1, 3, 3), 1, 0).flatten()
+        tensor([9.])
+    """
+    form = convolve_tasks if _is_worth_a_kernel(images, weights, stride) else convolve_patches
+    return form(images, weights, stride, padding)
+
+
+def convolve_tasks(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
+    """Convolve task by task with PyTorch's kernels; arguments and result are those of ``convolve``.
+
+    Example:
+        >>> convolve_tasks(torch.ones(1, 1, 3, 3, 1), torch.ones(1, 1, 1, 3, 3), 1, 0).flatten()
+        tensor([9.])
+    """
+    outputs: Tensor = _Convolve.apply(images, weights, stride, padding)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def arranged(leaf: Tensor) -> Tensor:
+    """Lay a convolution's weights out in memory as both forms want them: channels last.
+
+    Shape and values stay; an inner loop that starts from such weights keeps their layout and copies none of
+    them. Other tensors are returned as they are.
+
+    Args:
+        leaf: [F, C, k, k], or anything else.
+
+    Returns:
+        The same tensor with channels innermost in memory.
+
+    Example:
+        >>> arranged(torch.zeros(8, 4, 3, 3)).stride()
+        (36, 1, 12, 4)
+    """
+    is_kernel = leaf.ndim == 4
+    return leaf.contiguous(memory_format=torch.channels_last) if is_kernel else leaf
+
+
+def _is_worth_a_kernel(images: Tensor, weights: Tensor, stride: int) -> bool:
+    if images.device.type != "cpu" or images.dtype != torch.float32:
+        return False  # the library behind PyTorch's kernels knows no float64
+    _, n_images, height, width, channels = images.shape
+    positions = n_images * height * width // stride**2
+    return channels >= _MANY_CHANNELS and 2 * positions * weights[0].numel() >= _MANY_OPERATIONS
+
+
+class _Convolve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(images, weights)
+        ctx.sizes = stride, padding
+        return _convolved(images, weights, stride, padding)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        images, weights = ctx.saved_tensors
+        wanted = tuple(ctx.needs_input_grad[:2])
+        found = _Backward.apply(grads[0], images, weights, *ctx.sizes, wanted)  # type: ignore[no-untyped-call]
+        return *found, None, None
+
+
+class _Backward(torch.autograd.Function):
+    """(G, x, w) to (G *' w, G *'' x), or None for what is not wanted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        grads: Tensor,
+        images: Tensor,
+        weights: Tensor,
+        stride: int,
+        padding: int,
+        wanted: tuple[bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None]:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(grads, images, weights)
+        ctx.sizes = stride, padding
+        parts = [
+            torch.ops.aten.convolution_backward(
+                _first(g), _first(x), w, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1,
+                [*wanted, False],
+            )[:2]
+            for g, x, w in zip(grads.unbind(), images.unbind(), weights.unbind(), strict=True)
+        ]  # fmt: skip
+        of_images = _stacked([part[0] for part in parts]) if wanted[0] else None
+        of_weights = _stacked([part[1] for part in parts]) if wanted[1] else None
+        return of_images, None if of_weights is None else of_weights.movedim(-1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *seconds: Tensor | None) -> tuple[Tensor | None, ...]:
+        grads, images, weights = ctx.saved_tensors
+        u, v = seconds
+        for_grads = None
+        if ctx.needs_input_grad[0]:
+            for_grads = _sum(
+                convolve_tasks(u, weights, *ctx.sizes) if u is not None else None,
+                convolve_tasks(images, v, *ctx.sizes) if v is not None else None,
+            )
+        # Without u (or v) its place is taken by what has its shape; that part is not asked for.
+        wanted = (
+            v is not None and ctx.needs_input_grad[1],
+            u is not None and ctx.needs_input_grad[2],
+        )
+        of_images, of_weights = None, None
+        if any(wanted):
+            of_images, of_weights = _Backward.apply(  # type: ignore[no-untyped-call]
+                grads, images if u is None else u, weights if v is None else v, *ctx.sizes, wanted
+            )
+        return for_grads, of_images, of_weights, None, None, None
+
+
+def _convolved(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
+    return _stacked(
+        [
+            functional.conv2d(_first(x), w, stride=stride, padding=padding)
+            for x, w in zip(images.unbind(), weights.unbind(), strict=True)
+        ]
+    )
+
+
+def _first(images: Tensor) -> Tensor:
+    """Return [B, H, W, C] as PyTorch wants it: [B, C, H, W], channels still last in memory."""
+    return images.movedim(-1, 1)
+
+
+def _stacked(parts: list[Tensor]) -> Tensor:
+    """Stack [B, C, H, W] of every task to [T, B, H, W, C]."""
+    last = [part.movedim(1, -1) for part in parts]
+    return last[0].unsqueeze(0) if len(last) == 1 else torch.stack(last)
+
+
+def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
