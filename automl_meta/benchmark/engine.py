@@ -34,7 +34,7 @@ from automl_meta.runs.result import machine_record
 SCHEMA = "automl-meta/bench-engine/1"
 #: Stands for learn2learn where it cannot be built: measured side by side, it took 0.85 of a plain loop's time.
 STAND_IN = 0.85
-_CHUNKS = (1, 2, 4, 8)
+_CHUNKS = (1, 2, 4, 8, 16)
 _GPU_CHUNKS = (8, 32)
 #: Tasks on which the gradients are compared in float64.
 _EXACT_TASKS = 2

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from automl_meta.exceptions import InvalidParameterError, check_least
+from automl_meta.fewshot.device import keep_freed_memory
 
 WHERE = "bench engine"
 EXECUTIONS = ("folded", "vectorized", "looped")
@@ -114,6 +115,8 @@ def same_for_everyone(settings: EngineSettings) -> Iterator[torch.device]:
         # A GPU's convolutions have a switch of their own, which is on by default.
         torch.backends.cudnn.allow_tf32 = settings.matmul != "highest"
         torch.set_num_threads(settings.threads)
+        if not on_gpu:
+            keep_freed_memory()  # as `fewshot` does; the one switch that stays, to the end of the process
         yield torch.device("cuda" if on_gpu else "cpu")
     finally:
         torch.set_float32_matmul_precision(before[0])

@@ -167,7 +167,7 @@ class GradientLearner:
                 meta, support_loss(tasks), self._query_loss(some), len(some)
             )
 
-        return chunked(of_some, len(episodes), self.chunk, workers=_workers(episodes))
+        return chunked(of_some, len(episodes), self.chunk, workers=self._workers(episodes))
 
     def predict(
         self, meta: Mapping[str, Tensor], episodes: Episodes, *, steps: int | None = None
@@ -184,7 +184,7 @@ class GradientLearner:
 
         size = self.chunk or len(episodes)
         parts = [slice(start, start + size) for start in range(0, len(episodes), size)]
-        return torch.cat(list(in_order(of_some, parts, _workers(episodes))))
+        return torch.cat(list(in_order(of_some, parts, self._workers(episodes))))
 
     def describe(self) -> JSON:
         """See ``Learner.describe``."""
@@ -237,6 +237,14 @@ class GradientLearner:
         joint = torch.cat([some.support_x, some.query_x], dim=1)
         return BatchLoss(self.forward, self.loss, joint, some.query_y, some.support_x.shape[1])
 
+    def _workers(self, episodes: Episodes) -> int:
+        """Return how many chunks are computed at the same time: on a processor one a core.
+
+        The other executions put parameters into the one module and take them out again, so they cannot share it.
+        """
+        on_cpu = episodes.support_x.device.type == "cpu"
+        return torch.get_num_threads() if on_cpu and self.execution == "folded" else 1
+
     def _piece(self, x: Tensor) -> int | None:
         """Return the episodes whose first derivative is computed at once: few images fit a CPU's caches."""
         if self.execution != "folded" or x.ndim < _IMAGE_AXES or x.device.type != "cpu":
@@ -244,11 +252,6 @@ class GradientLearner:
         n_tasks, n_images = x.shape[:2]
         pieces = max(1, round(n_tasks * n_images / _PIECE))
         return math.ceil(n_tasks / pieces)
-
-
-def _workers(episodes: Episodes) -> int:
-    """Return how many chunks are computed at the same time: on a processor one a core."""
-    return torch.get_num_threads() if episodes.support_x.device.type == "cpu" else 1
 
 
 def _split(algorithm: Algorithm, network: nn.Module, execution: Execution) -> Split | None:

@@ -21,6 +21,7 @@ ALGORITHMS = {
     "meta-sgd": MetaSGD(0.4, 2, granularity="tensor", per_step=True),
     "maml++": MAMLPlusPlus(0.4, 2),
     "reptile": Reptile(0.4, 2),
+    "reptile-adam": Reptile(0.05, 2, beta2=0.9),
 }
 every = pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 exact = pytest.mark.parametrize(
@@ -90,6 +91,34 @@ def test_meta_gradient_equals_central_differences(algorithm, transductive):
         up, down = (value(meta | {name: leaf + s * 1e-6 * direction}) for s in (1, -1))
         slope = (grads[name] * direction).sum().item()
         assert slope == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-8), name
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("execution", ["folded", "vectorized", "looped"])
+@every
+def test_chunks_side_by_side_equal_the_whole(algorithm, execution):
+    # One module serves all chunks, so those that run at the same time must not get into each other's way.
+    episodes = draw(n_tasks=12)
+    whole, parts = (
+        GradientLearner(algorithm, network(), loss=cross_entropy, execution=execution, chunk=chunk)
+        for chunk in (None, 1)
+    )
+    meta = whole.init(torch.Generator())
+    loss, grads = whole.meta_gradients(meta, episodes, 0.3)
+    for _ in range(3):
+        same_loss, same = parts.meta_gradients(meta, episodes, 0.3)
+        torch.testing.assert_close(same_loss, loss)
+        for name, grad in grads.items():
+            torch.testing.assert_close(same[name], grad, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(parts.predict(meta, episodes), whole.predict(meta, episodes))
 
 
 @every

@@ -1,10 +1,12 @@
+import threading
+
 import pytest
 import torch
 from torch import nn
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metalearn import MAML, module_params
-from automl_meta.metalearn.chunks import chunked
+from automl_meta.metalearn.chunks import chunked, in_order
 from automl_meta.metalearn.forward import folded
 from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.losses import BatchLoss, mean_squared_error
@@ -101,3 +103,32 @@ def test_the_graph_of_a_chunk_is_gone_before_the_next():
     assert whole > 8 * 6 * 4 * 36  # the hooks did see the activations
     assert peak(1) == pytest.approx(whole / 8, rel=0.1)
     assert peak(3) == pytest.approx(3 * whole / 8, rel=0.1)
+
+
+def test_results_of_several_workers_come_in_order_and_their_sum_is_the_same():
+    alone, together = (chunked(of_some, N_TASKS, 2, workers=workers) for workers in (1, 3))
+    assert torch.equal(alone[0], together[0])
+    assert all(torch.equal(leaf, together[1][name]) for name, leaf in alone[1].items())
+
+
+def test_workers_run_at_the_same_time_on_one_thread_each_and_leave_no_trace():
+    before = torch.get_num_threads()
+    both_are_here = threading.Barrier(2, timeout=20)
+
+    def meet(_: slice) -> tuple[int, str, bool]:
+        both_are_here.wait()
+        return torch.get_num_threads(), threading.current_thread().name, torch.is_grad_enabled()
+
+    with torch.no_grad():
+        found = list(in_order(meet, [slice(0, 1), slice(1, 2)], 2))
+    assert [(n, grad) for n, _, grad in found] == [(1, False), (1, False)]
+    assert len({name for _, name, _ in found}) == 2
+    assert torch.get_num_threads() == before
+
+
+def test_a_workers_error_is_the_callers():
+    def fail(part: slice) -> None:
+        raise ZeroDivisionError(part.stop)
+
+    with pytest.raises(ZeroDivisionError, match="1"):
+        list(in_order(fail, [slice(0, 1), slice(1, 2)], 2))
