@@ -142,6 +142,13 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
     chunk: Annotated[
         str | None, typer.Option(metavar="N", help="Episodes at once: less memory, same result.")
     ] = None,
+    recompute: Annotated[
+        bool | None,
+        typer.Option(
+            "--recompute",
+            help="Compute the graph of each inner step again instead of keeping it: less memory, more time.",
+        ),
+    ] = None,
     validate_every: Annotated[
         str | None, typer.Option(metavar="N", help="Steps between validations.")
     ] = None,
@@ -168,6 +175,7 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
         "transductive": transductive,
         "execution": execution,
         "schedule": schedule,
+        "recompute": recompute,
         **_wholes(
             seed=seed,
             threads=threads,

@@ -12,6 +12,8 @@ LEARNERS: tuple[str, ...] = get_args(LearnerName)
 OMNIGLOT, HARMONIC = "omniglot", "harmonic"
 #: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
 SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
+#: Learners whose outer gradient runs through several inner steps.
+THROUGH_STEPS = ("maml", "meta-sgd", "maml++")
 REGRESSIONS = (SINUSOID, SINUSOID_FREQUENCY, HARMONIC)
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -44,6 +46,8 @@ class FewShotSettings:
         inner_batch: Support items of each inner step in training; None for all.
         test_inner_batch: The same in validation and test.
         options: Further settings of the algorithm, by the names of its attributes.
+        recompute: Whether the outer gradient computes each inner step's graph again instead of keeping it: less
+            memory for many steps, more time, the same numbers. For MAML, Meta-SGD and MAML++.
         transductive: Whether the batch-norm statistics of the query are its own.
         filters: Filters of each convolution, or units of each hidden layer for regression.
         pooling: How the network shrinks: ``"stride"`` or ``"max"`` (the two of the MAML paper), ``"flat"``
@@ -83,6 +87,7 @@ class FewShotSettings:
     inner_batch: int | None = None
     test_inner_batch: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    recompute: bool = False
     transductive: bool = True
     filters: int = 64
     pooling: str = "stride"
@@ -114,6 +119,9 @@ class FewShotSettings:
                 rule = f"one of {', '.join(names)}"
                 value = getattr(self, name)
                 raise InvalidParameterError.of(name, "fewshot", rule, value, f"Try {names[0]}.")
+        if self.recompute and self.learner not in THROUGH_STEPS:
+            rule = f"False but for {', '.join(THROUGH_STEPS)}, which alone keep the graphs of inner steps"
+            raise InvalidParameterError.of("recompute", "fewshot", rule, True, "Leave it out.")
         if self.learner == "protonet" and self.data in REGRESSIONS:
             rule = "a method for regression"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")

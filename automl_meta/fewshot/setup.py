@@ -200,7 +200,9 @@ def _algorithm(settings: FewShotSettings) -> Algorithm:
         "maml++": ("MAMLPlusPlus", "initial_rate"),
     }[settings.learner]
     make = getattr(metalearn, class_name)
-    values = {rate_name: settings.inner_rate, "steps": settings.inner_steps}
+    values: dict[str, Any] = {rate_name: settings.inner_rate, "steps": settings.inner_steps}
+    if settings.recompute:
+        values["recompute"] = True
     try:
         algorithm: Algorithm = make(**values, **settings.options)
     except TypeError as error:

@@ -40,6 +40,8 @@ class MAML:
     Attributes:
         rate: alpha > 0.
         steps: Inner steps, >= 1.
+        recompute: Whether the outer gradient computes each inner step's graph again instead of keeping it:
+            less memory for many steps, more time, the same numbers.
 
     Reference:
         Finn, Abbeel and Levine (2017), Model-Agnostic Meta-Learning, equation 1. arXiv:1703.03400
@@ -54,6 +56,7 @@ class MAML:
 
     rate: float
     steps: int = 1
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         check_rate(self.rate, "rate", "MAML")
@@ -76,7 +79,13 @@ class MAML:
         n_steps = check_steps(self.steps if steps is None else steps, "adapt", least=0)
         weights = expand(only_weights(meta), n_tasks)
         return descend(
-            weights, self.rate, support_loss, n_tasks, n_steps, create_graph=create_graph
+            weights,
+            self.rate,
+            support_loss,
+            n_tasks,
+            n_steps,
+            create_graph=create_graph,
+            recompute=self.recompute,
         )
 
     def meta_gradients(

@@ -120,16 +120,20 @@ class _Backward(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(grads, images, weights)
         ctx.sizes = stride, padding
-        parts = [
-            torch.ops.aten.convolution_backward(
-                _first(g), _first(x), w, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1,
-                [*wanted, False],
-            )[:2]
-            for g, x, w in zip(grads.unbind(), images.unbind(), weights.unbind(), strict=True)
-        ]  # fmt: skip
-        of_images = _stacked([part[0] for part in parts]) if wanted[0] else None
-        of_weights = _stacked([part[1] for part in parts]) if wanted[1] else None
-        return of_images, None if of_weights is None else of_weights.movedim(-1, 2)
+        of_images, of_weights = None, None
+        if wanted[0] and _are_shared(weights):
+            joint = _kernels(
+                grads.flatten(0, 1), images.flatten(0, 1), weights[0], ctx.sizes, (True, False)
+            )[0]
+            of_images = joint.movedim(1, -1).view(images.shape)
+            wanted = (False, wanted[1])
+        tasks = zip(grads.unbind(), images.unbind(), weights.unbind(), strict=True)
+        parts = [_kernels(g, x, w, ctx.sizes, wanted) for g, x, w in tasks] if any(wanted) else []
+        if wanted[0]:
+            of_images = _stacked([part[0] for part in parts])
+        if wanted[1]:
+            of_weights = _stacked([part[1] for part in parts]).movedim(-1, 2)
+        return of_images, of_weights
 
     @staticmethod
     def backward(ctx: Any, *seconds: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -154,7 +158,42 @@ class _Backward(torch.autograd.Function):
         return for_grads, of_images, of_weights, None, None, None
 
 
+def _kernels(
+    grads: Tensor,
+    images: Tensor,
+    weights: Tensor,
+    sizes: tuple[int, int],
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of one batch [B, H, W, C] and its weights, [B, C, H, W] and [F, C, k, k]."""
+    stride, padding = sizes
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        _first(grads),
+        _first(images),
+        weights,
+        None,
+        [stride, stride],
+        [padding, padding],
+        [1, 1],
+        False,
+        [0, 0],
+        1,
+        [*wanted, False],
+    )
+    return found[:2]
+
+
+def _are_shared(weights: Tensor) -> bool:
+    """Whether all tasks have the same weights, as at the start of an inner loop: one large batch is faster."""
+    return weights.shape[0] > 1 and weights.stride(0) == 0
+
+
 def _convolved(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
+    if _are_shared(weights):
+        joint = functional.conv2d(
+            _first(images.flatten(0, 1)), weights[0], stride=stride, padding=padding
+        ).movedim(1, -1)
+        return joint.view(*images.shape[:2], *joint.shape[1:])
     return _stacked(
         [
             functional.conv2d(_first(x), w, stride=stride, padding=padding)

@@ -3,11 +3,12 @@
 Rates come in three forms: one number, one leaf per parameter, or a sequence of the latter, one for each step.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metalearn.params import Params, TaskLoss, loss_at
@@ -24,6 +25,7 @@ def descend(
     steps: int,
     *,
     create_graph: bool = False,
+    recompute: bool = False,
 ) -> Params:
     """Run ``steps`` steps of descent, each task on its own loss, and return where they end.
 
@@ -36,7 +38,9 @@ def descend(
         InvalidParameterError: If the loss is not of shape [T] or has no gradient.
     """
     last = params if create_graph else {name: leaf.detach() for name, leaf in params.items()}
-    for current in trajectory(params, rates, loss, n_tasks, steps, create_graph=create_graph):
+    for current in trajectory(
+        params, rates, loss, n_tasks, steps, create_graph=create_graph, recompute=recompute
+    ):
         last = current
     return last
 
@@ -50,6 +54,7 @@ def trajectory(
     *,
     create_graph: bool = False,
     first_order: bool = False,
+    recompute: bool = False,
 ) -> Iterator[Params]:
     """Run descent, each task on its own loss, and yield the parameters after each step.
 
@@ -64,6 +69,8 @@ def trajectory(
         create_graph: Keep the graph of every step.
         first_order: With ``create_graph``: the gradients are constants in that graph, which then holds
             little more than ``params`` and ``rates``.
+        recompute: With ``create_graph``: keep only the parameters after each step and compute a step's graph
+            again when it is differentiated. Less memory, about a third more time, the same numbers.
 
     Yields:
         Leaves [T, ...]: in the graph of ``params`` and ``rates`` with ``create_graph``, else detached.
@@ -73,15 +80,34 @@ def trajectory(
     """
     second_order = create_graph and not first_order
     current = params
-    for step in range(steps):
+
+    def after(step: int, params: Params) -> Params:
         start, grads = support_gradients(
-            loss_at(loss, step), current, n_tasks, create_graph=second_order
+            loss_at(loss, step), params, n_tasks, create_graph=second_order
         )
         with torch.set_grad_enabled(create_graph):
             # Detached where no graph is wanted: the caller's graph must not hold on to every step.
-            start = start if second_order else current
-            current = _step(start, grads, _rates_at(rates, step))
+            start = start if second_order else params
+            return _step(start, grads, _rates_at(rates, step))
+
+    for step in range(steps):
+        current = (
+            _recomputed(after, step, current)
+            if recompute and second_order
+            else after(step, current)
+        )
         yield current
+
+
+def _recomputed(after: Callable[[int, Params], Params], step: int, params: Params) -> Params:
+    """Do a step whose graph is forgotten, and made again in the backward pass."""
+
+    def run(*leaves: Tensor) -> tuple[Tensor, ...]:
+        return tuple(after(step, dict(zip(params, leaves, strict=True))).values())
+
+    # Nothing random happens in a step; saving a random state would make a GPU wait.
+    moved = checkpoint(run, *params.values(), use_reentrant=False, preserve_rng_state=False)
+    return dict(zip(params, moved, strict=True))
 
 
 def support_gradients(

@@ -59,6 +59,7 @@ class MAMLPlusPlus:
         multi_step_until: Share of the training, in [0, 1], in which all steps' query losses count.
         first_order_until: Share of the training, in [0, 1], without second derivatives; the paper has a third
             where it uses this at all.
+        recompute: See ``MAML``.
         norm: Parameters whose names contain this are those of normalisation.
         progress: Where in the training, in [0, 1]; ``at`` sets it.
 
@@ -76,6 +77,7 @@ class MAMLPlusPlus:
     steps: int = 5
     multi_step_until: float = 0.1
     first_order_until: float = 0.0
+    recompute: bool = False
     norm: str = "norm"
     progress: float = 1.0
 
@@ -186,6 +188,7 @@ class MAMLPlusPlus:
             steps,
             create_graph=create_graph,
             first_order=first_order,
+            recompute=self.recompute,
         )
         for step, params in enumerate(moves):
             yield params | norms_at(step)

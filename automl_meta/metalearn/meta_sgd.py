@@ -36,6 +36,7 @@ class MetaSGD:
         steps: Inner steps, >= 1.
         granularity: One rate per ``"entry"`` (the paper's) or per ``"tensor"``.
         per_step: Whether every inner step has its own rates; steps beyond ``steps`` use the last ones.
+        recompute: See ``MAML``.
 
     Reference:
         Li, Zhou, Chen and Li (2017), Meta-SGD: Learning to Learn Quickly for Few-Shot Learning, equations
@@ -53,6 +54,7 @@ class MetaSGD:
     steps: int = 1
     granularity: Granularity = "entry"
     per_step: bool = False
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         check_rate(self.initial_rate, "initial_rate", "MetaSGD")
@@ -91,6 +93,7 @@ class MetaSGD:
             n_tasks,
             n_steps,
             create_graph=create_graph,
+            recompute=self.recompute,
         )
 
     def meta_gradients(
