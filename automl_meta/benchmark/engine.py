@@ -126,10 +126,13 @@ class _Steps:
 def _executions(
     settings: EngineSettings, device: torch.device, chunk: int | None
 ) -> list[Competitor]:
-    return [
+    found = [
         ours(name, chunk if name == "folded" else default_chunk(name, device))
         for name in settings.executions
     ]
+    if device.type == "cuda" and "folded" in settings.executions:
+        found.insert(0, ours("folded", chunk, capture=True))
+    return found
 
 
 def _chunk(work: Work, steps: _Steps) -> tuple[int | None, dict[str, float]]:

@@ -1,6 +1,6 @@
 """The work that every competitor does: the same weights, the same episodes, the gradient of MAML."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from automl_meta.benchmark.engine_settings import EngineSettings
+from automl_meta.fewshot.capture import Captured
 from automl_meta.fewshot.episodes import Episodes, EpisodeSampler
 from automl_meta.fewshot.learners import GradientLearner
 from automl_meta.fewshot.networks import conv4
@@ -20,6 +21,8 @@ from automl_meta.metalearn.losses import cross_entropy
 MetaGradient: TypeAlias = Callable[[], Params]
 
 PLAIN = "plain loop"
+#: Added to the name of an execution.
+CAPTURED = ", CUDA graph"
 IMAGE_SIZE = 28
 BLOCKS = 4
 #: Tasks at once under vmap on a processor: all of them take 8.8 GB for the network with max-pooling.
@@ -98,12 +101,13 @@ def make_work(settings: EngineSettings, device: torch.device) -> Work:
     return Work(settings, weights, _noise(settings, generator).to(device))
 
 
-def ours(execution: str, chunk: int | None) -> Competitor:
+def ours(execution: str, chunk: int | None, *, capture: bool = False) -> Competitor:
     """Return one of our executions.
 
     Args:
         execution: Name of an execution.
         chunk: Tasks at once; None for all.
+        capture: Replay it from a CUDA graph, as training does.
     """
 
     def make(work: Work) -> MetaGradient:
@@ -117,13 +121,18 @@ def ours(execution: str, chunk: int | None) -> Competitor:
         )
         meta = join_meta(work.weights)
 
+        def gradient(meta: Mapping[str, Tensor], episodes: Episodes) -> tuple[Tensor, Params]:
+            return learner.meta_gradients(meta, episodes, 0.0)
+
+        step = Captured(gradient) if capture else gradient
+
         def run() -> Params:
-            gradients = learner.meta_gradients(meta, work.episodes, 0.0)[1]
+            gradients = step(meta, work.episodes)[1]
             return {name.removeprefix("weights."): leaf for name, leaf in gradients.items()}
 
         return run
 
-    return Competitor(execution, "ours", make, chunk)
+    return Competitor(execution + CAPTURED * capture, "ours", make, chunk)
 
 
 def default_chunk(execution: str, device: torch.device) -> int | None:

@@ -39,7 +39,8 @@ class Place:
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context for learning and predicting: bfloat16 on a GPU where asked for, else nothing."""
         if self.precision == "bf16" and self.device.type == "cuda":
-            return torch.autocast("cuda", dtype=torch.bfloat16)
+            # Without the cache of cast weights, whose memory a CUDA graph would keep beyond its time.
+            return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False)
         return nullcontext()
 
 

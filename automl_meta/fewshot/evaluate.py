@@ -8,6 +8,7 @@
 """
 
 import math
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -44,6 +45,11 @@ class Evaluation:
     def mean(self) -> float:
         """Mean over episodes."""
         return math.fsum(self.scores) / len(self.scores)
+
+    @property
+    def median(self) -> float:
+        """Median over episodes: what a few that diverge do not move."""
+        return statistics.median(self.scores)
 
     @property
     def interval95(self) -> float:

@@ -45,6 +45,11 @@ _PIECE = 64
 class Learner(Protocol):
     """A method that learns to learn from episodes."""
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether ``meta_gradients`` does the same all through the training, whatever the progress."""
+        ...
+
     def init(self, generator: torch.Generator) -> MetaParams:
         """Make meta-parameters.
 
@@ -143,6 +148,11 @@ class GradientLearner:
         self.test_inner_batch = test_inner_batch
         self.execution, self.forward = choose_execution(network, execution)
         self.split = _split(algorithm, network, self.execution)
+
+    @property
+    def is_steady(self) -> bool:
+        """See ``Learner.is_steady``: not with a schedule, nor with minibatches drawn for each step."""
+        return not isinstance(self.algorithm, Scheduled) and self.inner_batch is None
 
     def init(self, generator: torch.Generator) -> MetaParams:  # noqa: ARG002 - of the protocol
         """See ``Learner.init``; the weights are the network's own."""

@@ -64,6 +64,11 @@ class ProtoNet:
         self.transductive = transductive
         self.execution, self.forward = choose_execution(network, wanted)
 
+    @property
+    def is_steady(self) -> bool:
+        """See ``Learner.is_steady``."""
+        return True
+
     def init(self, generator: torch.Generator) -> MetaParams:  # noqa: ARG002 - of the protocol
         """See ``Learner.init``; the weights are the network's own."""
         return join_meta(module_params(self.network))

@@ -1,6 +1,7 @@
 """The record of a few-shot run: ``result.json``."""
 
 import json
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass
@@ -42,21 +43,25 @@ def settings_record(settings: FewShotSettings) -> JSON:
 
 
 def evaluation_record(evaluation: Evaluation, shots: int, steps: int | None) -> JSON:
-    """Return one entry of ``tests``.
+    """Return one entry of ``tests``; a number that is not finite, of an inner loop that diverges, is null.
 
     Args:
         evaluation: The scores.
         shots: Support items of a class, or points of a function.
         steps: Inner steps; None for methods without any.
     """
+    numbers = {
+        "mean": evaluation.mean,
+        "interval95": evaluation.interval95,
+        "median": evaluation.median,
+        "worst": (min if evaluation.metric == "accuracy" else max)(evaluation.scores),
+    }
     return {
         "metric": evaluation.metric,
         "shots": shots,
         "steps": steps,
         "episodes": len(evaluation.scores),
-        "mean": evaluation.mean,
-        "interval95": evaluation.interval95,
-        "worst": (min if evaluation.metric == "accuracy" else max)(evaluation.scores),
+        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
     }
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from automl_meta._typing import JSON
+from automl_meta.fewshot.capture import Captured
 from automl_meta.fewshot.device import Place, computing_on
 from automl_meta.fewshot.evaluate import ACCURACY, Evaluation, evaluate
 from automl_meta.fewshot.examples import make_examples, save_examples
@@ -120,11 +121,15 @@ def _train(
     settings, learner, device = run.settings, run.learner, run.place.device
     start = learner.init(torch.Generator().manual_seed(settings.seed))
 
+    captured = Captured(lambda meta, episodes: learner.meta_gradients(meta, episodes, 0.0))
+
     def gradient(
         meta: dict[str, Tensor], generator: torch.Generator, progress: float
     ) -> tuple[Tensor, MetaParams]:
         episodes = run.sources.train.sample(settings.meta_batch, generator)
         with run.place.autocast():
+            if learner.is_steady:
+                return captured(meta, episodes)
             return learner.meta_gradients(meta, episodes, progress)
 
     # Drawn on the GPU, episodes cost no transfer; for those that must be equal on all devices see _judge.

@@ -173,8 +173,9 @@ def _norm_relu(name: str, layer: BatchNorm) -> Step:
         if reference is not None:
             return separate(params, values, reference).relu()
         _check_axes(values)
-        rows = values.flatten(1, -2)
         weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
+        # Under autocast products are bfloat16, statistics never: they are sums of thousands of squares.
+        rows = values.flatten(1, -2).to(weight.dtype)
         return norm_relu(rows, weight, bias, layer.eps).view(values.shape)
 
     return step

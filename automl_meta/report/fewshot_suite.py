@@ -20,6 +20,8 @@ from automl_meta.training import read_log
 SCHEMA = "automl-meta/fewshot-suite/1"
 _WIDE, _NARROW = Size(7.6, 3.8), Size(4.0, 3.4, narrow=True)
 _STYLES = ("-", "--", ":")
+#: Mean over median from which a few functions decide the mean.
+_FEW_DECIDE = 10
 
 
 def suite_report(suite: FewShotSuite, folder: Path, *, command: str = "") -> Path:
@@ -124,9 +126,13 @@ def _regression_rows(results: dict[str, JSON]) -> list[dict[str, str]]:
 
 
 def _pair(test: JSON | None) -> str:
+    """Return mean and interval; also the median where a few functions on which it diverges decide the mean."""
     if test is None:
         return DASH
-    return f"{number(test['mean'], 3)} ± {number(test['interval95'], 3)}"
+    mean, interval, median = test["mean"], test["interval95"], test.get("median")
+    shown = "diverges" if mean is None else f"{number(mean, 3)} ± {number(interval, 3)}"
+    decided_by_few = median is not None and (mean is None or mean > _FEW_DECIDE * median)
+    return f"{shown} (median {number(median, 3)})" if decided_by_few else shown
 
 
 def _machine_notes(results: dict[str, JSON]) -> list[str]:

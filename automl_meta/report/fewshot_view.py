@@ -17,6 +17,13 @@ LEARNERS = {
     "maml++": "MAML++",
     "protonet": "Prototypical networks",
 }
+#: Families of functions, in the plural.
+_FUNCTIONS = {
+    "sinusoid": "sinusoids",
+    "sinusoid-frequency": "sinusoids of varied frequency",
+    "harmonic": "harmonics",
+}
+_DIVERGES = "diverges"
 _STOPPED = {
     "steps": "all steps were done",
     "seconds": "the time was over",
@@ -71,19 +78,19 @@ def title(settings: Mapping[str, Any]) -> str:
     """Return the heading of a run: learner and kind of episodes."""
     learner = LEARNERS.get(settings["learner"], settings["learner"])
     data = str(settings["data"]).rstrip("/").rpartition("/")[2]
-    if settings["data"] in {"sinusoid", "harmonic"}:
-        return f"{learner} on {data}s, {settings['shots']} points"
+    if settings["data"] in _FUNCTIONS:
+        return f"{learner} on {_FUNCTIONS[settings['data']]}, {settings['shots']} points"
     return f"{learner} on {data}, {settings['ways']}-way {settings['shots']}-shot"
 
 
 def metric_of(result: JSON) -> str:
     """Return the name of the metric of a result's tests."""
-    regression = result["settings"]["data"] in {"sinusoid", "harmonic"}
+    regression = result["settings"]["data"] in _FUNCTIONS
     return "mean squared error" if regression else "accuracy"
 
 
 def score_text(test: Mapping[str, Any]) -> str:
-    """Return a test's mean and confidence interval, accuracies in percent.
+    """Return a test's mean and confidence interval, accuracies in percent; or that it diverges.
 
     Example:
         >>> score_text({"metric": "accuracy", "mean": 0.98123, "interval95": 0.0012})
@@ -91,14 +98,17 @@ def score_text(test: Mapping[str, Any]) -> str:
     """
     if test["metric"] == "accuracy":
         return f"{100 * test['mean']:.2f} ± {100 * test['interval95']:.2f} %"
+    if test["mean"] is None:
+        return _DIVERGES
     return f"{number(test['mean'])} ± {number(test['interval95'])}"
 
 
 def main_test(result: JSON) -> Mapping[str, Any] | None:
-    """Return the test that a run is known by: its own shots, the most inner steps."""
-    shots = result["settings"]["shots"]
-    own = [test for test in result["tests"] if test["shots"] == shots]
-    return max(own, key=lambda test: test["steps"] or 0, default=None)
+    """Return the test that a run is known by: its own shots, and the inner steps that it was trained for."""
+    settings = result["settings"]
+    own = [test for test in result["tests"] if test["shots"] == settings["shots"]]
+    wanted = settings["test_steps"] or settings["inner_steps"]
+    return next((test for test in own if test["steps"] in {None, wanted}), own[-1] if own else None)
 
 
 def _verdict(result: JSON) -> str:
@@ -141,7 +151,7 @@ def _cards(result: JSON) -> list[dict[str, str]]:
                 "label": f"test {test['metric']}",
                 "value": score_text(test).split(" ±")[0]
                 + (" %" if test["metric"] == "accuracy" else ""),
-                "note": f"± {score_text(test).split('± ')[1]}, 95 % of {test['episodes']:,} episodes",
+                "note": f"± {score_text(test).split('± ')[-1]}, 95 % of {test['episodes']:,} episodes",
             }
         )
     if training is not None:

@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,13 @@ import torch
 
 from automl_meta.exceptions import StoreError
 from automl_meta.fewshot.episodes import Episodes
+from automl_meta.fewshot.evaluate import Evaluation
 from automl_meta.fewshot.examples import Examples, save_examples
 from automl_meta.fewshot.recipes import recipe
-from automl_meta.fewshot.result import SCHEMA, settings_record, write_result
+from automl_meta.fewshot.result import SCHEMA, evaluation_record, settings_record, write_result
 from automl_meta.fewshot.suite import FewShotSuite, SuiteRun
 from automl_meta.report.fewshot import fewshot_report
-from automl_meta.report.fewshot_suite import suite_report
+from automl_meta.report.fewshot_suite import _pair, suite_report
 from automl_meta.report.fewshot_view import main_test, view
 from automl_meta.training.log import append_line
 
@@ -134,10 +136,28 @@ def test_regression(tmp_path: Path) -> None:
     result = document("sinusoid", tests=tests, data={"name": "sinusoid"})
     html = fewshot_report(written(tmp_path / "run", result, functions()))
     page = html.read_text()
-    assert "Mean squared error 0.2500 ± 0.1000 after 5 inner steps on 1 points" in page
+    # The run is known by the number of steps that it was trained for.
+    assert "Mean squared error 0.7500 ± 0.1000 after 1 inner step on 1 points" in page
     assert "true function" in page
     assert "after 5 steps" in page
     assert page.count('<tr><td class="n">') == 6
+
+
+def test_an_inner_loop_that_diverges_is_said_to(tmp_path: Path) -> None:
+    test = evaluation_record(Evaluation("mean squared error", (1.0, 2.0, math.inf)), 1, 1)
+    assert (test["mean"], test["interval95"], test["median"], test["worst"]) == (
+        None,
+        None,
+        2,
+        None,
+    )
+    result = document("sinusoid", tests=[test], data={"name": "sinusoid"})
+    page = fewshot_report(written(tmp_path / "run", result, functions())).read_text()
+    assert "diverges" in page
+    assert _pair(test) == "diverges (median 2.000)"
+    large = test | {"mean": 50.0, "interval95": 40.0}
+    assert _pair(large) == "50.000 ± 40.000 (median 2.000)"
+    assert _pair(large | {"mean": 3.0, "interval95": 0.5}) == "3.000 ± 0.500"
 
 
 def test_a_run_without_test_or_pictures(tmp_path: Path) -> None:
