@@ -1,6 +1,7 @@
 """The documentation: its links lead somewhere, its commands and its Python exist."""
 
 import ast
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -30,7 +31,9 @@ def test_commands_and_their_options_exist(page: Path) -> None:
     for line in "\n".join(blocks(page, "bash")).replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["automl-meta"]:
-            shown = CliRunner().invoke(app, [words[1], "--help"])
+            # A command may have commands of its own: all words before the first option name it.
+            command = list(itertools.takewhile(str.isalpha, words[1:]))
+            shown = CliRunner().invoke(app, [*command, "--help"])
             assert shown.exit_code == 0, line
             for word in words[2:]:
                 if word.startswith("--"):

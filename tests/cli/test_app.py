@@ -22,6 +22,7 @@ COMMANDS = (
     "train",
     "compare",
     "fewshot",
+    "bench",
 )
 
 

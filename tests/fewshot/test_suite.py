@@ -52,6 +52,30 @@ def test_changes_win_and_a_budget_replaces_both_kinds(tmp_path):
         assert (run.settings.seed, run.settings.threads) == (5, 2)
 
 
+def test_the_shipped_table_of_a_gpu_is_complete():
+    suite = load_fewshot_suite("omniglot-gpu", device="cpu", precision="tf32")
+    kinds = {(run.settings.learner, run.settings.ways, run.settings.shots) for run in suite.runs}
+    assert len(kinds) == len(suite.runs) == 7 * 4
+    assert all(run.settings.test_episodes == 10_000 for run in suite.runs)
+    assert all(run.settings.training.patience for run in suite.runs)
+    # 20 drawings of a character are all there is.
+    assert all(
+        (run.settings.train_shots or run.settings.shots) + run.settings.queries <= 20
+        for run in suite.runs
+    )
+
+
+def test_the_shipped_sinusoids_are_those_of_the_paper():
+    suite = load_fewshot_suite("sinusoids")
+    assert {run.settings.data for run in suite.runs} == {"sinusoid-frequency"}
+    published = {
+        (run.settings.learner, run.settings.shots)
+        for run in suite.runs
+        if run.published is not None and run.settings.inner_steps == 1
+    }
+    assert published == {(name, points) for name in ("maml", "meta-sgd") for points in (5, 10, 20)}
+
+
 def test_the_shipped_suite_is_valid():
     suite = load_fewshot_suite("omniglot")
     assert {run.settings.learner for run in suite.runs} == {
