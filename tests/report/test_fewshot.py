@@ -16,6 +16,7 @@ from automl_meta.fewshot.suite import FewShotSuite, SuiteRun
 from automl_meta.report.fewshot import fewshot_report
 from automl_meta.report.fewshot_suite import _pair, suite_report
 from automl_meta.report.fewshot_view import main_test, view
+from automl_meta.report.text import DASH
 from automl_meta.training.log import append_line
 
 HOSTILE = "<script>alert(1)</script>"
@@ -199,3 +200,24 @@ def test_the_table_of_a_suite(tmp_path: Path) -> None:
     assert len(rows) == 4
     assert len({row.count("|") for row in rows}) == 1
     assert "var(" not in (tmp_path / "out" / "curves.svg").read_text()
+
+
+def test_functions_in_the_table_of_a_suite(tmp_path: Path) -> None:
+    settings = recipe("meta-sgd", "sinusoid-frequency", shots=5, steps=40)
+    suite = FewShotSuite("Waves", (SuiteRun("waves", settings, 0.9),), ())
+    tests = [
+        {"metric": "mean squared error", "shots": points, "steps": steps, "episodes": 100}
+        | {"mean": points + steps / 10, "interval95": 0.25, "median": 1.0, "worst": 9.0}
+        for points in (5, 20)
+        for steps in (0, 1, 5)
+    ]
+    result = document("sinusoid-frequency", tests=tests, data={"name": "sinusoid-frequency"})
+    result["settings"] |= {"shots": 5, "inner_steps": 1, "test_steps": None}
+    written(tmp_path / "out" / "waves", result, functions())
+    suite_report(suite, tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text()
+    # The paper's figure stands where as many points are given as it is about.
+    assert "| waves | 5 | 5.000 ± 0.250 | 5.100 ± 0.250 | 5.500 ± 0.250 | 0.9 |" in text
+    far = "20.000 ± 0.250 (median 1.000) | 20.100 ± 0.250 (median 1.000) | 20.500 ± 0.250 (median 1.000)"
+    assert f"| waves | 20 | {far} | {DASH} |" in text
+    assert "5.1000 ± 0.2500" in text  # known by its own points and steps
