@@ -86,7 +86,9 @@ def _is_worth_a_kernel(images: Tensor, weights: Tensor, stride: int) -> bool:
         return False  # the library behind PyTorch's kernels knows no float64
     _, n_images, height, width, channels = images.shape
     positions = n_images * height * width // stride**2
-    return channels >= _MANY_CHANNELS and 2 * positions * weights[0].numel() >= _MANY_OPERATIONS
+    enough = 2 * positions * weights[0].numel() >= _MANY_OPERATIONS
+    # With few channels it is the gradient of the images that is slow, and data want none.
+    return enough and (channels >= _MANY_CHANNELS or not images.requires_grad)
 
 
 class _Convolve(torch.autograd.Function):
@@ -204,6 +206,9 @@ def _convolved(images: Tensor, weights: Tensor, stride: int, padding: int) -> Te
 
 def _first(images: Tensor) -> Tensor:
     """Return [B, H, W, C] as PyTorch wants it: [B, C, H, W], channels still last in memory."""
+    if images.shape[-1] == 1:
+        # Any stride of a single channel is right, but PyTorch goes by it when it chooses the result's layout.
+        images = images.reshape(-1).view(images.shape)
     return images.movedim(-1, 1)
 
 

@@ -155,7 +155,7 @@ def _machine_notes(results: dict[str, JSON]) -> list[str]:
 def _points(folder: Path, clock: str) -> list[tuple[float, float]]:
     """Return (minutes of training, validation accuracy in %) pairs."""
     return [
-        (line.get(clock, line["seconds"]) / 60, 100 * (1 - line["validation"]))
+        (float(line.get(clock) or line["seconds"]) / 60, 100 * (1 - line["validation"]))
         for line in read_log(folder / TRAINING)
         if line.get("validation") is not None
     ]

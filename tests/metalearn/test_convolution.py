@@ -173,12 +173,15 @@ def test_single_precision_is_as_accurate_as_pytorchs(form):
 
 
 def test_large_layers_of_a_processor_run_task_by_task_and_the_rest_as_patches():
-    def large(channels=64, **options):
-        images = torch.zeros(1, 75, 14, 14, channels, **options)
+    def large(channels=64, wanted=False, **options):
+        images = torch.zeros(1, 75, 28, 28, channels, **options)
+        images.requires_grad_(wanted)
         return _is_worth_a_kernel(images, torch.zeros(1, 64, channels, 3, 3, **options), 2)
 
     assert large()
-    assert not large(channels=1)
+    assert large(wanted=True)
+    assert not large(channels=1, wanted=True)
+    assert large(channels=1)  # data, whose gradient nobody wants
     assert not large(dtype=torch.float64)
     assert not large(device="meta")
     images, weights = torch.rand(2, 25, 14, 14, 16), torch.rand(2, 64, 16, 3, 3)
