@@ -89,16 +89,7 @@ def _scatter(patches: Tensor, geometry: Geometry) -> Tensor:
 
 
 def convolve_patches(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
-    """Convolve every task's images with that task's weights.
-
-    Args:
-        images: [T, B, H, W, C], channels last.
-        weights: [T, F, C, k, k].
-        stride: >= 1.
-        padding: Zeros on every side, >= 0.
-
-    Returns:
-        [T, B, Ho, Wo, F], channels last.
+    """Convolve by one product for all tasks; arguments and result are those of ``convolution.convolve``.
 
     Example:
         >>> convolve_patches(torch.ones(1, 1, 3, 3, 1), torch.ones(1, 1, 1, 3, 3), 1, 0).flatten()

@@ -32,7 +32,7 @@ def moved(meta, amount):
     return {name: leaf + amount for name, leaf in meta.items()}
 
 
-def same_as_without(device, sizes=(4, 4, 4, 2)):
+def check_same_as_without(device, sizes=(4, 4, 4, 2)):
     """Compare along a few steps, each with its own weights and episodes."""
     learner = make_learner()
     meta = {name: leaf.to(device) for name, leaf in learner.init(torch.Generator()).items()}
@@ -50,12 +50,12 @@ def same_as_without(device, sizes=(4, 4, 4, 2)):
 
 
 def test_a_processor_computes_as_it_did():
-    same_as_without("cpu")
+    check_same_as_without("cpu")
 
 
 @pytest.mark.gpu
 def test_replays_equal_the_gradient_also_after_another_size_of_meta_batch():
-    same_as_without("cuda", (4, 4, 2, 4))
+    check_same_as_without("cuda", (4, 4, 2, 4))
 
 
 @pytest.mark.gpu

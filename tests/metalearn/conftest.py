@@ -45,3 +45,29 @@ def family() -> Family:
         one=lambda which, task: _network_loss(*(part[task : task + 1] for part in data[which])),
         permuted=lambda order: _network_loss(*(part[:, order] for part in data["support"])),
     )
+
+
+class Held:
+    """A saved tensor that counts as long as a graph holds it."""
+
+    now = peak = 0
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+        Held.now += tensor.numel()
+        Held.peak = max(Held.peak, Held.now)
+
+    def __del__(self):
+        Held.now -= self.tensor.numel()
+
+    @staticmethod
+    def counting():
+        """Count what is saved within this context."""
+        return torch.autograd.graph.saved_tensors_hooks(Held, lambda held: held.tensor)
+
+
+@pytest.fixture
+def held():
+    """Entries of saved tensors: now, and at most."""
+    Held.now = Held.peak = 0
+    return Held
