@@ -1,6 +1,5 @@
 """What the engine's benchmark measures, and the global switches under which everyone is measured."""
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 
 from automl_meta.exceptions import InvalidParameterError, check_least
-from automl_meta.fewshot.device import keep_freed_memory
+from automl_meta.fewshot.device import imports_unwatched, keep_freed_memory
 
 WHERE = "bench engine"
 EXECUTIONS = ("folded", "vectorized", "looped")
@@ -118,10 +117,9 @@ def same_for_everyone(settings: EngineSettings) -> Iterator[torch.device]:
         torch.set_num_threads(settings.threads)
         if not on_gpu:
             keep_freed_memory()  # as `fewshot` does; the one switch that stays, to the end of the process
-        gc.freeze()
-        yield torch.device("cuda" if on_gpu else "cpu")
+        with imports_unwatched():
+            yield torch.device("cuda" if on_gpu else "cpu")
     finally:
-        gc.unfreeze()
         torch.set_float32_matmul_precision(before[0])
         torch.backends.cudnn.allow_tf32 = convolutions
         torch.set_num_threads(before[1])

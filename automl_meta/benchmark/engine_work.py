@@ -124,10 +124,13 @@ def ours(execution: str, chunk: int | None, *, capture: bool = False) -> Competi
         def gradient(meta: Mapping[str, Tensor], episodes: Episodes) -> tuple[Tensor, Params]:
             return learner.meta_gradients(meta, episodes, 0.0)
 
-        step = Captured(gradient) if capture else gradient
+        captured = Captured(gradient)
+        step = captured if capture else gradient
 
         def run() -> Params:
             gradients = step(meta, work.episodes)[1]
+            if capture and not captured.is_captured:
+                raise RuntimeError("there is no CUDA graph")
             return {name.removeprefix("weights."): leaf for name, leaf in gradients.items()}
 
         return run

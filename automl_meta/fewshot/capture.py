@@ -5,6 +5,7 @@ many times longer than they run. Captured once, they are started together.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -25,8 +26,9 @@ _logger = logging.getLogger(__name__)
 class Captured:
     """An outer gradient that is replayed from a CUDA graph where it can be, with the same result.
 
-    The first call captures. What cannot be captured (tensors on a processor, another shape of meta-batch, an
-    operation that a graph does not allow) is computed as it was; the last is logged once.
+    The first call captures, and compares a replay with the gradient. What cannot be captured (tensors on a
+    processor, another shape of meta-batch, an operation that a graph does not allow) is computed as it was; the
+    last is logged once.
 
     Args:
         gradient: Always the same operations for the same shapes; draws nothing and looks at no value.
@@ -43,20 +45,33 @@ class Captured:
         self._graph: _Graph | None = None
         self._failed = False
 
+    @property
+    def is_captured(self) -> bool:
+        """Whether there is a graph to replay."""
+        return self._graph is not None
+
     def __call__(self, meta: Mapping[str, Tensor], episodes: Episodes) -> tuple[Tensor, MetaParams]:
         """Compute the gradient; the tensors returned are the caller's own."""
-        if self._failed or episodes.query_x.device.type != "cuda":
+        device = episodes.query_x.device
+        if device.type != "cuda":
             return self._gradient(meta, episodes)
-        if self._graph is None:
-            try:
-                self._graph = _Graph(self._gradient, meta, episodes)
-            except RuntimeError as error:
-                self._failed = True
-                _logger.warning("no CUDA graph, so every step starts its kernels itself: %s", error)
-                return self._gradient(meta, episodes)
-        if not self._graph.fits(meta, episodes):
+        # Streams and captures belong to the current device, which need not be that of the tensors.
+        with torch.cuda.device(device):
+            if self._graph is None and not self._failed:
+                self._capture(meta, episodes)
+            if self._graph is not None and self._graph.fits(meta, episodes):
+                return self._graph.replay(meta, episodes)
             return self._gradient(meta, episodes)
-        return self._graph.replay(meta, episodes)
+
+    def _capture(self, meta: Mapping[str, Tensor], episodes: Episodes) -> None:
+        before = torch.cuda.current_stream()
+        try:
+            self._graph = _Graph(self._gradient, meta, episodes)
+        except RuntimeError as error:
+            self._failed = True
+            # A capture that fails may leave the thread on the stream that it used.
+            torch.cuda.set_stream(before)
+            _logger.warning("no CUDA graph, so every step starts its kernels itself: %s", error)
 
 
 class _Graph:
@@ -72,28 +87,40 @@ class _Graph:
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UPS):
-                gradient(self._meta, self._episodes)
+                expected, _ = gradient(self._meta, self._episodes)
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._loss, self._grads = gradient(self._meta, self._episodes)
+        self._check(expected)
 
     def fits(self, meta: Mapping[str, Tensor], episodes: Episodes) -> bool:
-        return (
-            meta.keys() == self._meta.keys()
-            and episodes.ways == self._episodes.ways
-            and all(
-                mine.shape == theirs.shape and mine.dtype == theirs.dtype
-                for mine, theirs in zip(_parts(self._episodes), _parts(episodes), strict=True)
-            )
+        """Whether inputs have the shapes and types that were captured."""
+        if meta.keys() != self._meta.keys() or episodes.ways != self._episodes.ways:
+            return False
+        mine = [*self._meta.values(), *_parts(self._episodes)]
+        theirs = [*(meta[name] for name in self._meta), *_parts(episodes)]
+        return all(
+            own.shape == other.shape and own.dtype == other.dtype
+            for own, other in zip(mine, theirs, strict=True)
         )
 
     def replay(self, meta: Mapping[str, Tensor], episodes: Episodes) -> tuple[Tensor, MetaParams]:
-        mine = [*self._meta.values(), *_parts(self._episodes)]
-        theirs = [*(meta[name].detach() for name in self._meta), *_parts(episodes)]
-        torch._foreach_copy_(mine, theirs)  # one start for all
+        """Compute the gradient of other inputs."""
+        for name, leaf in self._meta.items():
+            leaf.copy_(meta[name].detach())
+        for part, other in zip(_parts(self._episodes), _parts(episodes), strict=True):
+            part.copy_(other)
         self._graph.replay()
         return self._loss.clone(), {name: grad.clone() for name, grad in self._grads.items()}
+
+    def _check(self, expected: Tensor) -> None:
+        """Refuse a graph that computes nothing, as one captured on another device or stream would."""
+        self._loss.fill_(math.nan)
+        self._graph.replay()
+        if not torch.allclose(self._loss, expected, rtol=1e-2):
+            msg = f"a replay gave the loss {self._loss.item()} instead of {expected.item()}"
+            raise RuntimeError(msg)
 
 
 def _parts(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor, Tensor]:

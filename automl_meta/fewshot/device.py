@@ -78,14 +78,33 @@ def computing_on(
         torch.set_float32_matmul_precision(_PRODUCTS[used])
         torch.backends.cudnn.allow_tf32 = used != "float32"
         torch.set_num_threads(threads or before[1])
-        # What the imports made never dies: looking through it again and again took 4 % of a training's time.
-        gc.freeze()
-        yield Place(chosen, used, torch.get_num_threads(), notes)
+        with imports_unwatched(), _current(chosen):
+            yield Place(chosen, used, torch.get_num_threads(), notes)
     finally:
-        gc.unfreeze()
         torch.set_float32_matmul_precision(before[0])
         torch.backends.cudnn.allow_tf32 = convolutions
         torch.set_num_threads(before[1])
+
+
+@contextmanager
+def imports_unwatched() -> Iterator[None]:
+    """Let Python's garbage collector pass by what there is already, unless the caller froze something before.
+
+    What the imports made never dies: looking through it again and again took 4 % of a training's time.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Make a GPU the current one: with several processes streams and graphs would else be the first GPU's."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def keep_freed_memory() -> bool:

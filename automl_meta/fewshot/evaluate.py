@@ -57,7 +57,8 @@ class Evaluation:
         n = len(self.scores)
         if n < 2:
             return math.nan
-        variance = math.fsum((score - self.mean) ** 2 for score in self.scores) / (n - 1)
+        mean = self.mean
+        variance = math.fsum((score - mean) ** 2 for score in self.scores) / (n - 1)
         return _Z95 * math.sqrt(variance / n)
 
 
@@ -117,5 +118,7 @@ def score(outputs: Tensor, episodes: Episodes) -> Tensor:
         Accuracy, or mean squared error for a regression, of each episode, float64, shape [T].
     """
     if episodes.ways is None:
-        return (outputs - episodes.query_y).double().square().flatten(1).mean(1)
+        errors = (outputs - episodes.query_y).double().square().flatten(1).mean(1)
+        # An inner loop that diverges ends in infinities or in their differences; both are infinitely wrong.
+        return errors.nan_to_num(nan=math.inf, posinf=math.inf)
     return (outputs.argmax(-1) == episodes.query_y).double().mean(1)

@@ -122,6 +122,14 @@ class FewShotSettings:
         if self.recompute and self.learner not in THROUGH_STEPS:
             rule = f"False but for {', '.join(THROUGH_STEPS)}, which alone keep the graphs of inner steps"
             raise InvalidParameterError.of("recompute", "fewshot", rule, True, "Leave it out.")
+        training = self.training
+        descends = (training.optimizer, training.momentum, training.weight_decay) == ("sgd", 0, 0)
+        if self.learner == "reptile" and self.options.get("beta2") and not descends:
+            # Its moments are moved as its weights are; anything but a plain step could make them negative.
+            rule = "sgd without momentum and weight decay for Reptile with an inner Adam"
+            value = f"{training.optimizer}, momentum {training.momentum:g}, decay {training.weight_decay:g}"
+            remedy = "Leave them out, or set beta2 to None."
+            raise InvalidParameterError.of("optimizer", "fewshot", rule, value, remedy)
         if self.learner == "protonet" and self.data in REGRESSIONS:
             rule = "a method for regression"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")

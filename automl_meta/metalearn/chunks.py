@@ -65,42 +65,43 @@ def in_order(
 ) -> Iterator[_Result]:
     """Apply a function to parts of a meta-batch, several at the same time, and yield results in order.
 
-    On a processor whole tasks divide better among its cores than each of thousands of small operations does: every
-    worker computes on one thread, and no core waits for another within an operation. Each worker takes the
-    next part as soon as it is free.
+    On a processor whole tasks divide better among its cores than each of thousands of small operations does: no
+    core waits for another within an operation. Each worker takes the next part as soon as it is free. Under
+    autocast or inference mode, which belong to the caller's thread, the parts are done one after the other.
 
     Args:
         function: Of a part; must not depend on the others.
         parts: What to apply it to.
-        workers: Threads of Python, >= 1; PyTorch then uses one thread in each.
+        workers: Threads of Python, >= 1; PyTorch's threads are divided among them.
 
     Example:
         >>> list(in_order(lambda part: part.stop, [slice(0, 2), slice(2, 3)], 2))
         [2, 3]
     """
-    if workers == 1 or len(parts) == 1:
+    n_workers = min(workers, len(parts))
+    if n_workers == 1 or torch.is_autocast_enabled("cpu") or torch.is_inference_mode_enabled():
         yield from map(function, parts)
         return
-    with _one_thread_each():
+    with _threads_restored() as n_threads:
         # The gradient mode belongs to a thread, and a new thread has the default.
         enabled = torch.is_grad_enabled()
 
         def start() -> None:
-            torch.set_num_threads(1)
+            torch.set_num_threads(max(1, n_threads // n_workers))
 
         def apply(part: slice) -> _Result:
             with torch.set_grad_enabled(enabled):
                 return function(part)
 
-        with ThreadPoolExecutor(min(workers, len(parts)), initializer=start) as executor:
+        with ThreadPoolExecutor(n_workers, initializer=start) as executor:
             yield from executor.map(apply, parts)
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Restore the number of threads, which a worker changes for threads that are still to come."""
+def _threads_restored() -> Iterator[int]:
+    """Yield PyTorch's number of threads and restore it: a worker changes it for threads that are still to come."""
     before = torch.get_num_threads()
     try:
-        yield
+        yield before
     finally:
         torch.set_num_threads(before)

@@ -82,8 +82,11 @@ def arranged(leaf: Tensor) -> Tensor:
 
 
 def _is_worth_a_kernel(images: Tensor, weights: Tensor, stride: int) -> bool:
+    # The library behind PyTorch's kernels knows no float64, nor on every processor autocast's bfloat16.
     if images.device.type != "cpu" or images.dtype != torch.float32:
-        return False  # the library behind PyTorch's kernels knows no float64
+        return False
+    if torch.is_autocast_enabled("cpu"):
+        return False
     _, n_images, height, width, channels = images.shape
     positions = n_images * height * width // stride**2
     enough = 2 * positions * weights[0].numel() >= _MANY_OPERATIONS

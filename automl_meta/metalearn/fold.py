@@ -184,6 +184,7 @@ def _norm_relu(name: str, layer: BatchNorm) -> Step:
 def _norm(name: str, layer: BatchNorm) -> Step:
     def step(params: Mapping[str, Tensor], values: Tensor, reference: int | None) -> Tensor:
         _check_axes(values)
+        values = values.to(params[f"{name}.weight"].dtype)  # see _norm_relu
         source = values if reference is None else values[:, :reference]
         axes = tuple(range(1, values.ndim - 1))
         mean = source.mean(axes, keepdim=True)

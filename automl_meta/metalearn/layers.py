@@ -45,6 +45,7 @@ class BatchNorm(nn.Module):
         Returns:
             The same shape.
         """
+        x = x.to(self.weight.dtype)  # never in autocast's bfloat16: sums of thousands of squares
         source = x if reference is None else x[:reference]
         axes = [0, *range(2, x.ndim)]
         shape = [1, -1] + [1] * (x.ndim - 2)

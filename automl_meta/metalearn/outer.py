@@ -75,18 +75,24 @@ def query_gradients(
     pieces = (
         query_loss.pieces() if isinstance(query_loss, Divisible) else [(slice(None), query_loss)]
     )
-    losses = []
-    # Like the weights, also in memory: the inner loop's backward pass then need not lay them out again.
-    grads = {name: torch.empty_like(leaf.detach()) for name, leaf in adapted.items()}
+    found = []
     for tasks, loss_of_some in pieces:
         some = leaves({name: leaf[tasks] for name, leaf in adapted.items()})
         size = len(range(n_tasks)[tasks])
         with torch.enable_grad():
             values = check_losses(loss_of_some(some), size, "query_loss")
-            part = gradients(values.sum() / n_tasks, some)
-        losses.append(values.detach())
-        if len(pieces) == 1:
-            return values.detach().mean(), part
-        for name, leaf in part.items():
-            grads[name][tasks] = leaf
-    return torch.cat(losses).mean(), grads
+            found.append((values.detach(), gradients(values.sum() / n_tasks, some)))
+    losses = torch.cat([values for values, _ in found])
+    if len(found) == 1:
+        return losses.mean(), found[0][1]
+    return check_losses(losses, n_tasks, "query_loss").mean(), {
+        name: _joined([part[name] for _, part in found], like=leaf)
+        for name, leaf in adapted.items()
+    }
+
+
+def _joined(parts: list[Tensor], *, like: Tensor) -> Tensor:
+    """Join gradients of pieces in the memory layout of the weights, which the inner loop's backward pass keeps."""
+    joined = torch.empty_like(like.detach())
+    torch.cat(parts, out=joined)
+    return joined

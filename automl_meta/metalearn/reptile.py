@@ -55,10 +55,11 @@ class Reptile:
     taken.
 
     With ``beta2`` the inner loop is Adam with ``beta1 = 0``, the paper's choice. Its second moments are carried
-    from task to task, as the authors' code does, and moved by the outer loop just as the weights are:
-    started afresh on every task, Adam's first steps would be signs of the gradient, the same length for
-    every weight. They are meta-parameters, ``moments.NAME``, beside the scalar ``seen`` that corrects
-    their bias.
+    on to later tasks, as in the authors' code: started afresh on every task, Adam's first steps would be signs
+    of the gradient, the same length for every weight. They are meta-parameters, ``moments.NAME``, beside the
+    scalar ``seen`` that corrects their bias. Unlike there, all tasks of a batch start from the same moments, and
+    the outer step moves them as it moves the weights, by a rate that falls to zero. Only a plain step keeps
+    them positive: the outer optimiser must be gradient descent without momentum and decay, rate at most 1.
 
     Attributes:
         rate: Inner learning rate > 0.

@@ -107,7 +107,8 @@ def main_test(result: JSON) -> Mapping[str, Any] | None:
     """Return the test that a run is known by: its own shots, and the inner steps that it was trained for."""
     settings = result["settings"]
     own = [test for test in result["tests"] if test["shots"] == settings["shots"]]
-    wanted = settings["test_steps"] or settings["inner_steps"]
+    wanted = settings["test_steps"]
+    wanted = settings["inner_steps"] if wanted is None else wanted
     return next((test for test in own if test["steps"] in {None, wanted}), own[-1] if own else None)
 
 
@@ -151,7 +152,9 @@ def _cards(result: JSON) -> list[dict[str, str]]:
                 "label": f"test {test['metric']}",
                 "value": score_text(test).split(" ±")[0]
                 + (" %" if test["metric"] == "accuracy" else ""),
-                "note": f"± {score_text(test).split('± ')[-1]}, 95 % of {test['episodes']:,} episodes",
+                "note": ""
+                if test["mean"] is None
+                else f"± {score_text(test).split('± ')[1]}, 95 % of {test['episodes']:,} episodes",
             }
         )
     if training is not None:

@@ -36,7 +36,13 @@ def check_same_as_without(device, sizes=(4, 4, 4, 2)):
     """Compare along a few steps, each with its own weights and episodes."""
     learner = make_learner()
     meta = {name: leaf.to(device) for name, leaf in learner.init(torch.Generator()).items()}
-    captured = Captured(lambda meta, episodes: learner.meta_gradients(meta, episodes, 0.0))
+    calls = []
+
+    def gradient(meta, episodes):
+        calls.append(len(episodes))
+        return learner.meta_gradients(meta, episodes, 0.0)
+
+    captured = Captured(gradient)
     earlier = []
     for seed, n_tasks in enumerate(sizes):
         current, episodes = moved(meta, 0.01 * seed), draw(seed, device, n_tasks)
@@ -47,15 +53,21 @@ def check_same_as_without(device, sizes=(4, 4, 4, 2)):
         earlier.append((loss, loss.item()))
     # What was returned is not overwritten by later steps.
     assert all(loss.item() == value for loss, value in earlier)
+    return captured, calls
 
 
 def test_a_processor_computes_as_it_did():
-    check_same_as_without("cpu")
+    captured, calls = check_same_as_without("cpu")
+    assert not captured.is_captured
+    assert calls == [4, 4, 4, 2]
 
 
 @pytest.mark.gpu
 def test_replays_equal_the_gradient_also_after_another_size_of_meta_batch():
-    check_same_as_without("cuda", (4, 4, 2, 4))
+    captured, calls = check_same_as_without("cuda", (4, 4, 2, 4))
+    assert captured.is_captured
+    # Three runs to warm up and the capture; then only the other size is computed in Python.
+    assert calls == [4, 4, 4, 4, 2]
 
 
 @pytest.mark.gpu

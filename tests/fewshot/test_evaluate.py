@@ -79,6 +79,17 @@ def test_squared_error_of_each_function():
     torch.testing.assert_close(score(outputs, some), torch.tensor([5 / 3, 3.0]).double())
 
 
+def test_a_function_on_which_the_inner_loop_diverges_is_infinitely_wrong():
+    some = Episodes(*(torch.zeros(3, 2, 1) for _ in range(4)), None)
+    outputs = torch.tensor([[1.0, 1.0], [math.nan, 0.0], [math.inf, -math.inf]]).unsqueeze(2)
+    scores = score(outputs, some).tolist()
+    assert scores == [1.0, math.inf, math.inf]
+    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
+        result = Evaluation("mean squared error", tuple(scores[i] for i in order))
+        assert result.median == result.mean == math.inf
+    assert Evaluation("mean squared error", (1.0, math.inf, 2.0)).median == 2.0
+
+
 def test_bad_numbers_are_refused():
     for name in ("episodes", "batch"):
         with pytest.raises(InvalidParameterError, match=f"'{name}' parameter of evaluate"):

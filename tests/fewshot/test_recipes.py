@@ -66,6 +66,10 @@ def test_regression():
         ({"execution": "magic"}, "'execution'"),
         ({"split": "random"}, "'split'"),
         ({"learning_rate": -1.0}, "'learning_rate'"),
+        ({"learner": "reptile", "optimizer": "adam"}, "'optimizer'.*sgd without momentum"),
+        ({"learner": "reptile", "momentum": 0.9}, "'optimizer'.*momentum 0.9"),
+        ({"learner": "reptile", "weight_decay": 0.1}, "'optimizer'.*decay 0.1"),
+        ({"learner": "anil", "recompute": True}, "'recompute'.*maml, meta-sgd"),
     ],
     ids=str,
 )

@@ -97,8 +97,16 @@ def test_results_of_several_workers_come_in_order_and_their_sum_is_the_same():
     assert all(torch.equal(leaf, together[1][name]) for name, leaf in alone[1].items())
 
 
-def test_workers_run_at_the_same_time_on_one_thread_each_and_leave_no_trace():
+@pytest.fixture
+def threads():
+    """Set PyTorch's threads for a test."""
     before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_workers_run_at_the_same_time_on_one_thread_each_and_leave_no_trace(threads):
+    threads(2)
     both_are_here = threading.Barrier(2, timeout=20)
 
     def meet(_: slice) -> tuple[int, str, bool]:
@@ -109,7 +117,23 @@ def test_workers_run_at_the_same_time_on_one_thread_each_and_leave_no_trace():
         found = list(in_order(meet, [slice(0, 1), slice(1, 2)], 2))
     assert [(n, grad) for n, _, grad in found] == [(1, False), (1, False)]
     assert len({name for _, name, _ in found}) == 2
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 2
+
+
+def test_threads_are_divided_among_the_workers(threads):
+    threads(4)
+    found = list(in_order(lambda _: torch.get_num_threads(), [slice(0, 1), slice(1, 2)], 4))
+    assert found == [2, 2]
+    assert torch.get_num_threads() == 4
+
+
+def test_under_autocast_the_caller_does_all():
+    def where(_):
+        return threading.current_thread().name, torch.is_autocast_enabled("cpu")
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = set(in_order(where, [slice(0, 1), slice(1, 2)], 2))
+    assert found == {(threading.current_thread().name, True)}
 
 
 def test_a_workers_error_is_the_callers():

@@ -172,6 +172,33 @@ def test_single_precision_is_as_accurate_as_pytorchs(form):
     assert error < 1e-6
 
 
+@both
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(
+    "geometry", [(3, 2, 1, 14, 14, 16), (3, 1, 1, 7, 7, 16), (3, 2, 1, 28, 28, 1)]
+)
+def test_derivatives_in_single_precision(form, geometry, shared):
+    # The kernels that training uses know float32 only; float64 takes others.
+    _, stride, padding, *_ = geometry
+    exact = draw(geometry, n_images=5, filters=16)
+
+    def run(x, w):
+        return form(x, w[:1].expand_as(w) if shared else w, stride, padding)
+
+    single = [leaf.detach().float().requires_grad_() for leaf in exact]
+    for found, expected in zip(derivatives(run, *single), derivatives(run, *exact), strict=True):
+        assert (found - expected).norm() / expected.norm() < 5e-6
+
+
+def test_autocast_on_a_processor_takes_patches():
+    images, weights = torch.rand(1, 75, 14, 14, 64), torch.rand(1, 64, 64, 3, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not _is_worth_a_kernel(images, weights, 2)
+        outputs = convolve(images, weights, 2, 1)
+    exact = convolve(images, weights, 2, 1)
+    assert (outputs - exact).norm() / exact.norm() < 0.02
+
+
 def test_large_layers_of_a_processor_run_task_by_task_and_the_rest_as_patches():
     def large(channels=64, wanted=False, **options):
         images = torch.zeros(1, 75, 28, 28, channels, **options)

@@ -72,3 +72,21 @@ def test_what_the_graph_holds_hardly_grows_with_the_steps(held):
     assert kept(8, False) > 7 * kept(1, False)
     # Outside a recomputed step, the hooks of the caller see what is kept between steps: nothing.
     assert kept(8, True) < kept(1, False)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_steps_graph_is_made_again_in_the_backward_pass(recompute):
+    support, query = losses()
+    calls = []
+
+    def counted(params):
+        calls.append(1)
+        return support(params)
+
+    algorithm = MAML(0.05, 4, recompute=recompute)
+    meta = algorithm.init(module_params(network()))
+    variables = {name: leaf.clone().requires_grad_() for name, leaf in meta.items()}
+    adapted = algorithm.adapt(variables, counted, T, create_graph=True)
+    before = len(calls)
+    query(adapted).sum().backward()
+    assert len(calls) - before == (4 if recompute else 0)
