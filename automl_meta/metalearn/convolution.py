@@ -125,19 +125,19 @@ class _Backward(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(grads, images, weights)
         ctx.sizes = stride, padding
+        n_tasks = len(images)
+        g_first, x_first = _first(grads), _first(images)
         of_images, of_weights = None, None
         if wanted[0] and _are_shared(weights):
-            joint = _kernels(
-                grads.flatten(0, 1), images.flatten(0, 1), weights[0], ctx.sizes, (True, False)
-            )[0]
-            of_images = joint.movedim(1, -1).view(images.shape)
+            batches = g_first.flatten(0, 1), x_first.flatten(0, 1)
+            of_images = _last(_kernels(*batches, weights[0], ctx.sizes, (True, False))[0], n_tasks)
             wanted = (False, wanted[1])
-        tasks = zip(grads.unbind(), images.unbind(), weights.unbind(), strict=True)
+        tasks = zip(g_first.unbind(), x_first.unbind(), weights.unbind(), strict=True)
         parts = [_kernels(g, x, w, ctx.sizes, wanted) for g, x, w in tasks] if any(wanted) else []
         if wanted[0]:
-            of_images = _stacked([part[0] for part in parts])
+            of_images = _last(_joined([part[0] for part in parts]), n_tasks)
         if wanted[1]:
-            of_weights = _stacked([part[1] for part in parts]).movedim(-1, 2)
+            of_weights = torch.unflatten(_joined([part[1] for part in parts]), 0, (n_tasks, -1))
         return of_images, of_weights
 
     @staticmethod
@@ -170,11 +170,11 @@ def _kernels(
     sizes: tuple[int, int],
     wanted: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor]:
-    """Return the gradients of one batch [B, H, W, C] and its weights, [B, C, H, W] and [F, C, k, k]."""
+    """Return the gradients of one batch [B, C, H, W] and of its weights [F, C, k, k]."""
     stride, padding = sizes
     found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        _first(grads),
-        _first(images),
+        grads,
+        images,
         weights,
         None,
         [stride, stride],
@@ -194,31 +194,31 @@ def _are_shared(weights: Tensor) -> bool:
 
 
 def _convolved(images: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
+    first = _first(images)
     if _are_shared(weights):
-        joint = functional.conv2d(
-            _first(images.flatten(0, 1)), weights[0], stride=stride, padding=padding
-        ).movedim(1, -1)
-        return joint.view(*images.shape[:2], *joint.shape[1:])
-    return _stacked(
-        [
-            functional.conv2d(_first(x), w, stride=stride, padding=padding)
-            for x, w in zip(images.unbind(), weights.unbind(), strict=True)
-        ]
-    )
+        pairs = [(first.flatten(0, 1), weights[0])]
+    else:
+        pairs = list(zip(first.unbind(), weights.unbind(), strict=True))
+    outputs = [functional.conv2d(x, w, stride=stride, padding=padding) for x, w in pairs]
+    return _last(_joined(outputs), len(images))
 
 
 def _first(images: Tensor) -> Tensor:
-    """Return [B, H, W, C] as PyTorch wants it: [B, C, H, W], channels still last in memory."""
+    """Return [T, B, H, W, C] as PyTorch wants it: [T, B, C, H, W], channels still last in memory."""
     if images.shape[-1] == 1:
         # Any stride of a single channel is right, but PyTorch goes by it when it chooses the result's layout.
         images = images.reshape(-1).view(images.shape)
-    return images.movedim(-1, 1)
+    return images.movedim(-1, 2)
 
 
-def _stacked(parts: list[Tensor]) -> Tensor:
-    """Stack [B, C, H, W] of every task to [T, B, H, W, C]."""
-    last = [part.movedim(1, -1) for part in parts]
-    return last[0].unsqueeze(0) if len(last) == 1 else torch.stack(last)
+def _last(images: Tensor, n_tasks: int) -> Tensor:
+    """Return [T * B, C, H, W] as [T, B, H, W, C]."""
+    return torch.unflatten(images.movedim(1, -1), 0, (n_tasks, -1))
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Join what was computed task by task along the first axis; channels stay last in memory."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
