@@ -38,7 +38,8 @@ def conv4(
 
     A block is a 3x3 convolution, batch normalisation and ReLU. ``"stride"`` halves the image by stride 2 and
     averages the last 2x2 positions; ``"max"`` by 2x2 max-pooling. On 28x28 images both end in ``filters``
-    features; ``"flat"``, strides without the average, in four times as many. A convolution's bias has no effect before batch statistics: it is left out unless asked for.
+    features; ``"flat"``, strides without the average, in four times as many. A convolution's bias has no
+    effect before batch statistics: it is left out unless asked for.
 
     Args:
         ways: Classes N >= 2.

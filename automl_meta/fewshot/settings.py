@@ -32,7 +32,8 @@ class FewShotSettings:
 
     Attributes:
         learner: Name of the method.
-        data: ``"omniglot"``, ``"sinusoid"``, ``"sinusoid-frequency"``, ``"harmonic"``, or a folder with one folder of pictures a class.
+        data: ``"omniglot"``, ``"sinusoid"``, ``"sinusoid-frequency"``, ``"harmonic"``, or a
+            folder with one folder of pictures a class.
         ways: Classes of a test episode, >= 2; without meaning for regression.
         shots: Support items of a class, or points of a function, in a test episode.
         training: The outer loop.

@@ -132,15 +132,14 @@ class Reptile:
         n_tasks: int,
     ) -> tuple[Tensor, MetaParams]:
         """See ``Algorithm.meta_gradients``."""
+        remembered: Params = {}
         if self.beta2 is None:
             adapted = self.adapt(meta, support_loss, n_tasks)
-            ends = join_meta({name: leaf.mean(dim=0) for name, leaf in adapted.items()})
         else:
-            end = self._adam(self.beta2, meta, support_loss, n_tasks, self.steps)
-            adapted = end.weights
-            ends = join_meta({name: leaf.mean(dim=0) for name, leaf in adapted.items()})
-            ends |= {_MOMENTS + name: leaf.mean(dim=0) for name, leaf in end.moments.items()}
-            ends[_SEEN] = end.seen
+            adapted, moments, seen = self._adam(self.beta2, meta, support_loss, n_tasks, self.steps)
+            remembered = {_MOMENTS + name: leaf.mean(dim=0) for name, leaf in moments.items()}
+            remembered[_SEEN] = seen
+        ends = join_meta({name: leaf.mean(dim=0) for name, leaf in adapted.items()}) | remembered
         with torch.no_grad():
             loss = check_losses(query_loss(adapted), n_tasks, "query_loss").mean()
             return loss, {name: leaf.detach() - ends[name] for name, leaf in meta.items()}
