@@ -17,6 +17,7 @@ from automl_meta.cli import (
     fewshot,
     fit,
     predict,
+    suggest,
     tasks,
     train,
 )
@@ -50,7 +51,19 @@ def _root(
     pass
 
 
-for module in (fit, predict, tasks, families, collect, train, compare, fewshot, bench, doctor):
+for module in (
+    fit,
+    predict,
+    tasks,
+    families,
+    collect,
+    train,
+    suggest,
+    compare,
+    fewshot,
+    bench,
+    doctor,
+):
     module.register(app)
 
 

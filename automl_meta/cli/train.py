@@ -1,5 +1,6 @@
-"""``automl-meta train``: make meta-learners from evaluations."""
+"""``automl-meta train``: make meta-learners from evaluations, Optuna studies or earlier fits."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from automl_meta.cli.progress import counter
 from automl_meta.cli.values import whole
+from automl_meta.exceptions import InvalidParameterError
 
 
 def register(app: typer.Typer) -> None:
@@ -14,13 +16,28 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
 
 
-def train(
-    evaluations: Annotated[
-        Path, typer.Option(metavar="DIR", help="A folder that automl-meta collect wrote.")
-    ],
+def train(  # noqa: PLR0917 - typer turns the parameters into options
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the meta-learners go; then: fit --prior DIR.")
     ],
+    evaluations: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder that automl-meta collect wrote.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Or an Optuna storage: a database URL or a journal file; then: suggest --learner DIR.",
+        ),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A study of the storage; repeat.  [default: all]"),
+    ] = None,
+    from_runs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Or the folder of an earlier fit; repeat."),
+    ] = None,
     family: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,18 +57,25 @@ def train(
         bool, typer.Option("--resume", help="Keep those in --output that would come out the same.")
     ] = False,
 ) -> None:
-    """Train meta-learners from evaluations.
+    """Train meta-learners from evaluations, studies or earlier fits.
 
-    For each family: surrogate, warm-start set and pruner, once from all tasks and once without each fold
-    of them, so that no task need be judged by a model that was trained on it.
+    From evaluations, for each family: surrogate, warm-start set and pruner, once from all tasks and once
+    without each fold of them, so that no task need be judged by a model that was trained on it. From studies
+    and fits: one meta-learner over their common space.
     """
+    _check_sources(evaluations, storage, study, from_runs)
+    number = whole(seed, "seed", low=0, where="train")
+    if storage is not None or from_runs:
+        _train_from_studies(storage, study, from_runs or (), output, number)
+        return
+    assert evaluations is not None
     from dataclasses import replace
 
     from automl_meta.metadata.store import read_evaluations
     from automl_meta.pipelines import AUTO, families, get_family
     from automl_meta.prior.build import BuildSettings, build_collection
 
-    settings = BuildSettings(seed=whole(seed, "seed", low=0, where="train"))
+    settings = BuildSettings(seed=number)
     if steps is not None:
         n = whole(steps, "steps", low=1, where="train")
         settings = replace(settings, training=replace(settings.training, steps=n))
@@ -71,3 +95,54 @@ def train(
             on_built=lambda built: progress(built.done, built.total, built.name),
         )
     print(f"{len(names)} meta-learners in {output}: {', '.join(names)}")
+
+
+def _check_sources(
+    evaluations: Path | None,
+    storage: str | None,
+    study: Sequence[str] | None,
+    from_runs: Sequence[Path] | None,
+) -> None:
+    sources = {"--evaluations": evaluations, "--storage": storage, "--from-runs": from_runs}
+    given = [name for name, value in sources.items() if value]
+    if len(given) != 1:
+        raise InvalidParameterError.of(
+            "evaluations",
+            "train",
+            f"given, or one of {', '.join(list(sources)[1:])} in its place",
+            ", ".join(given) or "none of them",
+            "Name one source of past evaluations.",
+        )
+    if study and storage is None:
+        raise InvalidParameterError.of(
+            "study", "train", "given with --storage only", list(study), "Leave it out."
+        )
+
+
+def _train_from_studies(
+    storage: str | None,
+    names: Sequence[str] | None,
+    runs: Sequence[Path],
+    output: Path,
+    seed: int,
+) -> None:
+    import torch
+
+    from automl_meta.cli.screen import quiet_libraries
+    from automl_meta.metadata.studies import load_studies
+    from automl_meta.runs.folder import existing_run
+    from automl_meta.search import MetaLearner
+
+    quiet_libraries()
+    torch.set_num_threads(1)  # small products: threads cost more than they bring
+    sources = [storage] if storage is not None else [str(existing_run(run)) for run in runs]
+    studies = [study for source in sources for study in load_studies(source, names)]
+    learner = MetaLearner.from_studies(studies, seed=seed)
+    learner.save(output)
+    facts = learner.prior.facts
+    print(
+        f"A meta-learner in {output}: {facts['n_tasks']} studies, {facts['n_evaluations']} trials, "
+        f"{len(learner.space.distributions)} parameters."
+    )
+    if facts["left_out"]:
+        print(f"Left out, for they tell nothing: {', '.join(facts['left_out'])}.")

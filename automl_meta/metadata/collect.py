@@ -20,10 +20,10 @@ from automl_meta.exceptions import check_least
 from automl_meta.metadata.design import Candidate, design
 from automl_meta.metadata.files import same_settings
 from automl_meta.metadata.store import (
-    EVALUATIONS,
     SETTINGS,
     TaskRecord,
     add_tasks,
+    evaluated,
     evaluation_row,
     part_names,
     write_part,
@@ -87,6 +87,15 @@ class _Unit:
         lasts = range(self.last, self.first + round_size + 1)
         return any(self._name_to(last) in parts for last in lasts)
 
+    def without(self, stored: set[tuple[str, str, int]]) -> "_Unit":
+        """Return what is left of the unit when evaluations in the compacted file are left out."""
+        left = tuple(
+            (family, candidate)
+            for family, candidate in self.candidates
+            if (self.task.title, family.name, candidate.number) not in stored
+        )
+        return replace(self, candidates=left)
+
 
 def collect(
     tasks: Sequence[Task],
@@ -111,15 +120,16 @@ def collect(
         StoreError: If the folder's evaluations were made with other settings, or a title names other data
             than there.
     """
-    done = part_names(folder)
+    done, stored = part_names(folder), evaluated(folder)
     same_settings(
         folder / SETTINGS,
         {name: getattr(settings, name) for name in _DECISIVE},
-        has_results=bool(done) or (folder / EVALUATIONS).exists(),
+        has_results=bool(done) or bool(stored),
     )
     add_tasks(folder, [record_of(task) for task in tasks])
     units = list(_units(tasks, families, settings))
-    waiting = [unit for unit in units if not unit.is_done(done, settings.round_size)]
+    unfinished = [unit for unit in units if not unit.is_done(done, settings.round_size)]
+    waiting = [unit for unit in (u.without(stored) for u in unfinished) if unit.candidates]
     finished = len(units) - len(waiting)
 
     def run(unit: _Unit, workers: WorkerPool) -> None:

@@ -106,6 +106,27 @@ def part_names(folder: Path) -> set[str]:
     return {path.stem for path in (folder / PARTS).glob("*.parquet")}
 
 
+def evaluated(folder: Path) -> set[tuple[str, str, int]]:
+    """Return (task, family, number) of every evaluation in a meta-dataset's compacted file.
+
+    Args:
+        folder: The meta-dataset's folder; without a compacted file the answer is empty.
+
+    Raises:
+        StoreError: If the file is damaged.
+    """
+    path = folder / EVALUATIONS
+    if not path.exists():
+        return set()
+    try:
+        table = pd.read_parquet(path, columns=["task", "family", "number"])
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        msg = f"Cannot read evaluations from {path}: {error}. Run automl-meta collect again."
+        raise StoreError(msg) from error
+    keys = zip(table["task"], table["family"], table["number"], strict=True)
+    return {(str(task), str(family), int(number)) for task, family, number in keys}
+
+
 def write_tasks(folder: Path, records: Sequence[TaskRecord]) -> None:
     """Write the tasks of a meta-dataset, in place of those that are there.
 

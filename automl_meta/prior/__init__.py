@@ -1,6 +1,8 @@
 """What is learned across tasks, free of Optuna: surrogate, warm-start set, pruner model, storage."""
 
 from automl_meta.prior.collection import Choice, Collection
+from automl_meta.prior.past import PastPrior, learn_past
+from automl_meta.prior.past_storage import is_past, load_past, save_past
 from automl_meta.prior.prior import Observation, Portfolio, Prior
 from automl_meta.prior.pruning import PrunerModel
 from automl_meta.prior.storage import Learner, load_learner, save_learner
@@ -10,9 +12,14 @@ __all__ = [
     "Collection",
     "Learner",
     "Observation",
+    "PastPrior",
     "Portfolio",
     "Prior",
     "PrunerModel",
+    "is_past",
+    "learn_past",
     "load_learner",
+    "load_past",
     "save_learner",
+    "save_past",
 ]

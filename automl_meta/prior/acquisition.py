@@ -96,8 +96,8 @@ def _lying_in(
 
 def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
     """Return the rows that were not observed."""
-    seen = {_key(row) for row in observed}
-    new: FloatArray = rows[np.array([_key(row) not in seen for row in rows], dtype=bool)]
+    seen = set(_keys(observed))
+    new: FloatArray = rows[np.array([key not in seen for key in _keys(rows)], dtype=bool)]
     return new
 
 
@@ -137,5 +137,5 @@ def neighbours(encoder: Encoder, row: FloatArray, n: int, rng: np.random.Generat
     return encoder.normalise(np.where(change, moved, start))
 
 
-def _key(row: FloatArray) -> bytes:
-    return np.nan_to_num(np.round(row, 9), nan=-1.0).tobytes()
+def _keys(rows: FloatArray) -> list[bytes]:
+    return [row.tobytes() for row in np.nan_to_num(np.round(rows, 9), nan=-1.0)]

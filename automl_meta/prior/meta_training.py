@@ -1,14 +1,15 @@
 """Meta-training of the surrogate: its initial weights and their learning rates, across tasks."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from automl_meta._typing import FloatArray
 from automl_meta.metalearn import Algorithm, MetaParams, Params
 from automl_meta.prior import surrogate
-from automl_meta.prior.dataset import TaskTable
 from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.training import TrainingSettings, train
 
@@ -20,8 +21,22 @@ QUERY = 32
 Batch = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
+class Scored(Protocol):
+    """What the surrogate learns from."""
+
+    @property
+    def encodings(self) -> FloatArray:
+        """Encoded configurations, shape [n, d]."""
+        ...
+
+    @property
+    def scores(self) -> FloatArray:
+        """Normal scores, shape [n]."""
+        ...
+
+
 def train_surrogate(
-    tables: Sequence[TaskTable],
+    tables: Sequence[Scored],
     shape: SurrogateShape,
     algorithm: Algorithm,
     settings: TrainingSettings,

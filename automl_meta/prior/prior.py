@@ -141,7 +141,7 @@ class Prior:
             space: The space that is searched, if narrower: the proposal is the best one within it.
         """
         encoder = self._encoder
-        trials = _support(observed, rng)
+        trials = support_of(observed, rng)
         units = encoder.to_units([trial.configuration for trial in trials])
         running = encoder.to_units(list(pending))
         models = self._models(encoder.expand(units), trials, len(observed))
@@ -160,6 +160,10 @@ class Prior:
         x = encoder.expand(rows)
         gain = sum(weight * log_gain(model, x) for weight, model in models)
         return encoder.from_units(rows[int(np.argmax(gain))])
+
+    def hands_over(self, _observed: Sequence[Observation]) -> bool:
+        """Return False: every fifth proposal is the task-only model's, which is safety enough."""
+        return False
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -199,8 +203,13 @@ def log_gain(model: TransferModel | TaskOnlyModel, x: FloatArray) -> FloatArray:
     return log_expected_improvement(mean, variance, float(best))
 
 
-def _support(observed: Sequence[Observation], rng: np.random.Generator) -> Sequence[Observation]:
-    """Return the trials that a model reads: all, or the best half and a random rest of many."""
+def support_of(observed: Sequence[Observation], rng: np.random.Generator) -> Sequence[Observation]:
+    """Return the trials that a model reads: all, or the best half and a random rest of many.
+
+    Args:
+        observed: All trials.
+        rng: Source of randomness.
+    """
     if len(observed) <= MAX_SUPPORT:
         return observed
     order = np.argsort([-np.inf if o.score is None else o.score for o in observed])[::-1]

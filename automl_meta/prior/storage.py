@@ -35,7 +35,8 @@ MANIFEST = "manifest.json"
 TABLES = "tables.safetensors"
 ALL = "all"
 
-_ALGORITHMS: dict[str, type[Any]] = {c.__name__: c for c in (MAML, FOMAML, Reptile, MetaSGD)}
+#: Names in manifests to classes.
+ALGORITHMS: dict[str, type[Any]] = {c.__name__: c for c in (MAML, FOMAML, Reptile, MetaSGD)}
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def save_learner(learner: Learner, folder: Path) -> None:
         "configurations": list(learner.portfolio.configurations),
         "tasks": [asdict(task) for task in learner.tasks],
         "facts": learner.facts,
-        "sha256": {name: _digest(folder / name) for name in files},
+        "sha256": {name: digest(folder / name) for name in files},
     }
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
 
@@ -164,11 +165,11 @@ def load_learner(folder: Path) -> Learner:
     Raises:
         StoreError: If a file is missing, damaged or of another schema.
     """
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     try:
-        tables = _read_tensors(folder, TABLES, manifest)
+        tables = read_tensors(folder, TABLES, manifest)
         options = dict(manifest["algorithm"])
-        algorithm = _ALGORITHMS[options.pop("name")](**options)
+        algorithm = ALGORITHMS[options.pop("name")](**options)
         pruners = {k: PrunerModel(**v) for k, v in manifest["pruners"].items()}
         portfolio = Portfolio(
             tuple(manifest["configurations"]),
@@ -182,7 +183,7 @@ def load_learner(folder: Path) -> Learner:
             manifest["metric"],
             portfolio,
             algorithm,
-            {m: _read_tensors(folder, f"{m}.safetensors", manifest) for m in pruners},
+            {m: read_tensors(folder, f"{m}.safetensors", manifest) for m in pruners},
             pruners,
             SearchSpace.from_json(manifest["space"]),
             manifest["facts"],
@@ -216,7 +217,15 @@ def _check_tables(learner: Learner, folder: Path) -> None:
         raise StoreError(msg)
 
 
-def _read_manifest(folder: Path) -> JSON:
+def read_manifest(folder: Path) -> JSON:
+    """Read what a learner's folder says of itself.
+
+    Args:
+        folder: A folder with a learner of any kind.
+
+    Raises:
+        StoreError: If there is none, or one of another schema.
+    """
     path = folder / MANIFEST
     try:
         manifest: JSON = json.loads(path.read_text(encoding="utf-8"))
@@ -233,10 +242,20 @@ def _read_manifest(folder: Path) -> JSON:
     return manifest
 
 
-def _read_tensors(folder: Path, name: str, manifest: JSON) -> dict[str, torch.Tensor]:
+def read_tensors(folder: Path, name: str, manifest: JSON) -> dict[str, torch.Tensor]:
+    """Read a learner's file of numbers and check that it is the manifest's.
+
+    Args:
+        folder: The learner's folder.
+        name: Name of the file.
+        manifest: From ``read_manifest``.
+
+    Raises:
+        StoreError: If the file is missing, damaged or another one.
+    """
     path = folder / name
     try:
-        if _digest(path) != manifest["sha256"].get(name):
+        if digest(path) != manifest["sha256"].get(name):
             msg = f"{path} is not the file that its manifest names. Copy the whole folder again."
             raise StoreError(msg)
         return dict(load_file(path))
@@ -247,5 +266,6 @@ def _read_tensors(folder: Path, name: str, manifest: JSON) -> dict[str, torch.Te
         raise StoreError(msg) from error
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hex digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

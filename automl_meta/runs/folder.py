@@ -35,6 +35,26 @@ def default_folder(task: str, now: datetime) -> Path:
     return Path("runs") / f"{safe[:60]}-{now:%Y%m%d-%H%M%S}"
 
 
+def existing_run(path: Path) -> Path:
+    """Return the journal of an earlier run.
+
+    Args:
+        path: The run's folder.
+
+    Raises:
+        InvalidParameterError: If it holds no run.
+    """
+    if not (path / JOURNAL).is_file():
+        raise InvalidParameterError.of(
+            "from_runs",
+            "train",
+            f"the folder of an earlier fit (with {JOURNAL} in it)",
+            str(path),
+            "Name the folder that automl-meta fit wrote.",
+        )
+    return path / JOURNAL
+
+
 def prepare_folder(path: Path, *, resume: bool) -> Path:
     """Create the folder of a run, or check that it holds a run to be continued.
 

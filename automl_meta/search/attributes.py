@@ -42,9 +42,10 @@ def write_plan(study: Study, trial: FrozenTrial, plan: Mapping[str, ParamValue])
     Args:
         study: The study, or one bracket of it.
         trial: A running trial.
-        plan: The configuration.
+        plan: The configuration; empty where the prior has nothing to say.
     """
     study._storage.set_trial_system_attr(trial._trial_id, PLAN, dict(plan))  # noqa: SLF001
+    trial.system_attrs[PLAN] = dict(plan)  # as for the user attributes
 
 
 def read_plan(trial: FrozenTrial) -> dict[str, ParamValue] | None:

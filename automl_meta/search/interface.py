@@ -62,3 +62,11 @@ class SearchPrior(Protocol):
             space: The space that is searched: the proposal's categories should be among its own.
         """
         ...
+
+    def hands_over(self, observed: Sequence[Observation]) -> bool:
+        """Tell whether the trials contradict what was learned, so that a cold sampler should go on.
+
+        Args:
+            observed: Finished evaluations, oldest first.
+        """
+        ...

@@ -1,16 +1,40 @@
 """The public face of a prior: load it, and make what a study needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optuna import Study
+from optuna.storages import BaseStorage
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.prior import Learner, Prior, load_learner, save_learner
+from automl_meta.metadata.past import PastTask, past_tasks_of_frame
+from automl_meta.metadata.studies import (
+    check_studies,
+    common_space,
+    load_studies,
+    past_tasks_of_studies,
+)
+from automl_meta.metalearn import Algorithm
+from automl_meta.prior import (
+    Learner,
+    PastPrior,
+    Prior,
+    is_past,
+    learn_past,
+    load_learner,
+    load_past,
+    save_learner,
+    save_past,
+)
+from automl_meta.search.history import score_of
 from automl_meta.search.pruner import MetaPruner
 from automl_meta.search.sampler import MetaSampler
 from automl_meta.search.warm_start import warm_start
 from automl_meta.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class MetaLearner:
@@ -19,7 +43,7 @@ class MetaLearner:
     One meta-learner may serve any number of studies: it is never changed by them.
 
     Args:
-        learner: What is stored: priors for all tasks and for every left-out fold.
+        learner: What is stored: priors for all tasks and for every left-out fold, or a prior of past searches.
         model: Which of them serves: ``"all"``, or ``"fold-K"``, which never saw the tasks of fold K.
 
     Raises:
@@ -38,9 +62,160 @@ class MetaLearner:
             study.optimize(objective, n_trials=30)
     """
 
-    def __init__(self, learner: Learner, *, model: str = "all") -> None:
+    def __init__(self, learner: Learner | PastPrior, *, model: str = "all") -> None:
+        if isinstance(learner, PastPrior) and model != "all":
+            raise InvalidParameterError.of(
+                "model",
+                "MetaLearner",
+                "'all': a learner of past searches has no models of left-out folds",
+                model,
+                "Leave it out.",
+            )
         self._learner = learner
-        self._prior = learner.prior(model)
+        self._prior: Prior | PastPrior = (
+            learner if isinstance(learner, PastPrior) else learner.prior(model)
+        )
+
+    @classmethod
+    def from_studies(
+        cls,
+        studies: Sequence[Study],
+        *,
+        space: SearchSpace | None = None,
+        algorithm: Algorithm | None = None,
+        warm_start: int = 5,
+        task_features: Mapping[str, Mapping[str, float]] | None = None,
+        seed: int = 0,
+    ) -> "MetaLearner":
+        """Learn from past Optuna studies.
+
+        Complete trials count with their value, pruned ones with the lower of their last and mean
+        intermediate value, failed ones as the worst of their study. Studies of both directions may be
+        mixed. Their spaces may differ: ranges and choices are united, a parameter that a study lacks is
+        missing in its trials.
+
+        Args:
+            studies: At least one, with one objective each.
+            space: The space to learn on, if it is not to be the union; trials outside it are left out.
+            algorithm: How the deep-kernel surrogate adapts to a new task's trials; Meta-SGD by default.
+            warm_start: How many starting points ``warm_start`` queues where it is not told, >= 1.
+            task_features: Study name to numbers that describe its task; they condition the warm start.
+            seed: Seed of the training.
+
+        Raises:
+            InvalidParameterError: If a study has several objectives, a parameter is a number in one study
+                and a category in another, or no trial has finished.
+
+        Example:
+            >>> import optuna
+            >>> def study_of(best):
+            ...     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+            ...     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1) - best) ** 2, n_trials=20)
+            ...     return study
+            >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+            >>> learner = MetaLearner.from_studies([study_of(0.7), study_of(0.75)])
+            >>> new = optuna.create_study(sampler=learner.sampler(seed=0))
+            >>> learner.warm_start(new, 2)
+            2
+        """
+        given = check_studies(studies)
+        common = common_space(given) if space is None else space
+        tasks = past_tasks_of_studies(given, common, score_of, task_features)
+        return cls.from_tasks(tasks, common, algorithm=algorithm, warm_start=warm_start, seed=seed)
+
+    @classmethod
+    def from_storage(
+        cls,
+        storage: str | BaseStorage,
+        *,
+        names: Sequence[str] | None = None,
+        space: SearchSpace | None = None,
+        algorithm: Algorithm | None = None,
+        warm_start: int = 5,
+        task_features: Mapping[str, Mapping[str, float]] | None = None,
+        seed: int = 0,
+    ) -> "MetaLearner":
+        """Learn from the studies of an Optuna storage; see ``from_studies``.
+
+        Args:
+            storage: A database URL such as ``"sqlite:///past.db"``, the path of a journal file
+                (``.log`` or ``.journal``), or a storage, a gRPC proxy for instance.
+            names: Studies to learn from; by default all that have one objective.
+            space: See ``from_studies``.
+            algorithm: See ``from_studies``.
+            warm_start: See ``from_studies``.
+            task_features: See ``from_studies``.
+            seed: See ``from_studies``.
+
+        Raises:
+            InvalidParameterError: If a named study does not exist, or as ``from_studies``.
+            StoreError: If the storage cannot be opened.
+        """
+        studies = load_studies(storage, names)
+        return cls.from_studies(
+            studies,
+            space=space,
+            algorithm=algorithm,
+            warm_start=warm_start,
+            task_features=task_features,
+            seed=seed,
+        )
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: "DataFrame",
+        space: SearchSpace,
+        *,
+        task: str,
+        value: str,
+        maximize: bool = True,
+        algorithm: Algorithm | None = None,
+        warm_start: int = 5,
+        seed: int = 0,
+    ) -> "MetaLearner":
+        """Learn from a table with one row an evaluation.
+
+        Args:
+            frame: A column for each recorded parameter, one for the task, one for the value. A missing
+                entry is a parameter that was inactive or not recorded, a missing value a failed evaluation.
+            space: The search space; rows outside it are left out.
+            task: Name of the task column.
+            value: Name of the value column.
+            maximize: Whether a greater value is better.
+            algorithm: See ``from_studies``.
+            warm_start: See ``from_studies``.
+            seed: Seed of the training.
+
+        Raises:
+            InvalidParameterError: If a column is missing, no column is a parameter, or no value is known.
+        """
+        tasks = past_tasks_of_frame(frame, space, task=task, value=value, maximize=maximize)
+        return cls.from_tasks(tasks, space, algorithm=algorithm, warm_start=warm_start, seed=seed)
+
+    @classmethod
+    def from_tasks(
+        cls,
+        tasks: Sequence[PastTask],
+        space: SearchSpace,
+        *,
+        algorithm: Algorithm | None = None,
+        warm_start: int = 5,
+        seed: int = 0,
+    ) -> "MetaLearner":
+        """Learn from past tasks in the common form; ``metadata`` has importers that make them.
+
+        Args:
+            tasks: From ``metadata.past`` (tables, blackbox arrays) or ``metadata.hpob``.
+            space: Their space.
+            algorithm: See ``from_studies``.
+            warm_start: See ``from_studies``.
+            seed: Seed of the training.
+
+        Raises:
+            InvalidParameterError: If no evaluation is known.
+        """
+        return cls(learn_past(tasks, space, algorithm=algorithm, n_start=warm_start, seed=seed))
 
     @classmethod
     def load(cls, folder: str | Path, *, model: str = "all") -> "MetaLearner":
@@ -54,7 +229,8 @@ class MetaLearner:
             StoreError: If it is missing, damaged or of another schema.
             InvalidParameterError: If there is no such model.
         """
-        return cls(load_learner(Path(folder)), model=model)
+        path = Path(folder)
+        return cls(load_past(path) if is_past(path) else load_learner(path), model=model)
 
     def save(self, folder: str | Path) -> None:
         """Write the whole meta-learner, all its models, as safetensors and JSON.
@@ -62,10 +238,13 @@ class MetaLearner:
         Args:
             folder: Made if it does not exist.
         """
-        save_learner(self._learner, Path(folder))
+        if isinstance(self._learner, PastPrior):
+            save_past(self._learner, Path(folder))
+        else:
+            save_learner(self._learner, Path(folder))
 
     @property
-    def prior(self) -> Prior:
+    def prior(self) -> Prior | PastPrior:
         """The prior that serves."""
         return self._prior
 
@@ -90,8 +269,10 @@ class MetaLearner:
         """
         return MetaSampler(self._prior, space=space, seed=seed, n_startup_trials=n_startup_trials)
 
-    def pruner(self, *, n_folds: int) -> MetaPruner:
+    def pruner(self, *, n_folds: int = 5) -> MetaPruner:
         """Return a pruner over fold scores; see ``MetaPruner``.
+
+        One learned from studies never prunes: final values say nothing about the course of a trial.
 
         Args:
             n_folds: Folds of a complete trial.
@@ -101,17 +282,17 @@ class MetaLearner:
     def warm_start(
         self,
         study: Study,
-        n: int = 5,
+        n: int | None = None,
         *,
-        meta_features: Mapping[str, float] | None = None,
+        task_features: Mapping[str, float] | None = None,
         space: SearchSpace | None = None,
     ) -> int:
         """Queue the best starting configurations of past tasks.
 
         Args:
             study: The study.
-            n: How many, >= 1.
-            meta_features: The new task's, where they should choose among the starting points.
+            n: How many, >= 1; None for the learner's own number, which is 5 unless it was made with another.
+            task_features: Numbers that describe the new task, where they should choose among the starting points.
             space: The study's space, if it is not the learner's: starting points of other categories
                 are left out, numbers are clipped into it.
 
@@ -121,10 +302,12 @@ class MetaLearner:
         Raises:
             InvalidParameterError: If ``n`` is no int >= 1.
         """
+        if n is None:
+            n = getattr(self._prior, "n_start", 5)
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidParameterError.of(
                 "n", "MetaLearner.warm_start", "an int >= 1", n, "Try n=5."
             )
         searched = self.space if space is None else space
-        configurations = self._prior.warm_start(n, meta_features, space=searched)
+        configurations = self._prior.warm_start(n, task_features, space=searched)
         return warm_start(study, configurations, searched)

@@ -41,6 +41,8 @@ class MetaSampler(BaseSampler):
     written to the trial, where parallel workers see it. Nothing else is remembered: any number of
     threads and processes may share a study, and a resumed study goes on as if it had not stopped.
 
+    A prior that the trials contradict hands over to TPE, which samples jointly what can be.
+
     Trials are read in all states: complete, pruned (a pessimistic score), failed (avoided), running and
     waiting (kept away from). Parameters that the prior does not know are sampled by Optuna's TPE.
 
@@ -128,9 +130,22 @@ class MetaSampler(BaseSampler):
         Raises:
             InvalidParameterError: If the study has several objectives.
         """
-        history.sign_of(study, "MetaSampler")
+        sign = history.sign_of(study, "MetaSampler")
         space = self._tpe(trial, "").infer_relative_search_space(study, trial)
+        if self._hands_over(study, trial, sign):
+            return space
         return {name: d for name, d in space.items() if name not in self._known}
+
+    def _hands_over(self, study: Study, trial: FrozenTrial, sign: float) -> bool:
+        """Ask the prior once a trial whether it has something to say; an empty plan says no."""
+        written = read_plan(trial)
+        if written is not None:
+            return not written
+        observed = history.observations(study.get_trials(deepcopy=False), self._prior.space, sign)
+        if not self._prior.hands_over(observed):
+            return False
+        write_plan(study, trial, {})
+        return True
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -149,7 +164,8 @@ class MetaSampler(BaseSampler):
             InvalidParameterError: If the study has several objectives.
         """
         history.sign_of(study, "MetaSampler")
-        unknown = {n: d for n, d in search_space.items() if n not in self._known}
+        cold = read_plan(trial) == {}
+        unknown = {n: d for n, d in search_space.items() if cold or n not in self._known}
         values = self._tpe(trial, "").sample_relative(study, trial, unknown) if unknown else {}
         if values:
             self._mark(study, trial, "tpe")

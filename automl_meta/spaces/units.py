@@ -51,6 +51,16 @@ def contains(distribution: BaseDistribution, value: object) -> bool:
     return abs(steps - round(steps)) < 1e-8
 
 
+def covers(distribution: BaseDistribution, value: object) -> bool:
+    """Tell whether a value lies in a distribution's range or choices, on one of its steps or not."""
+    if isinstance(distribution, CategoricalDistribution):
+        return index_of(distribution, value) is not None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return bool(distribution.low <= value <= distribution.high)
+
+
 def builtin(distribution: BaseDistribution, value: Any) -> ParamValue:
     """Return a value of the distribution as a built-in Python scalar."""
     if isinstance(distribution, FloatDistribution):

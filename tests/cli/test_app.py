@@ -20,6 +20,7 @@ COMMANDS = (
     "doctor",
     "collect",
     "train",
+    "suggest",
     "compare",
     "fewshot",
     "bench",

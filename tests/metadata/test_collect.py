@@ -111,6 +111,23 @@ def test_collecting_goes_on_in_a_compacted_folder(tasks, tmp_path):
         collect(tasks, FAMILIES, tmp_path / "b", first)
 
 
+def test_what_a_compacted_folder_holds_is_not_evaluated_again(tasks, tmp_path):
+    knn = FAMILIES[:1]
+    collect(tasks[:1], knn, tmp_path / "a", SETTINGS)
+    compact(tmp_path / "a", tmp_path / "b")
+    told = []
+    more = replace(SETTINGS, n_configurations=6)
+    collect(tasks[:1], FAMILIES, tmp_path / "b", more, lambda *a: told.append(a[2]))
+    families = [name.split("--")[-1] for name in told]
+    assert families == ["linear", "linear", "knn-linear"]
+    table = read_evaluations(tmp_path / "b")
+    assert len(table) == 12
+    assert not table.duplicated(["task", "family", "number"]).any()
+    (tmp_path / "b" / EVALUATIONS).write_bytes(b"no table")
+    with pytest.raises(StoreError, match="Cannot read evaluations"):
+        collect(tasks[:1], FAMILIES, tmp_path / "b", more)
+
+
 def test_sets_of_families_with_the_same_letters_have_their_own_parts(task_of):
     names = [family.name for family in SKLEARN_FAMILIES]
     task = task_of("one", 1)

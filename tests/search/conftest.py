@@ -75,6 +75,9 @@ class NearestNeighbourPrior:
         ranked = sorted(self.past, key=lambda pair: -pair[1] - shift * pair[0].get("cost", 0.0))
         return [configuration for configuration, _ in ranked[:n]]
 
+    def hands_over(self, observed):
+        return False
+
     def propose(self, observed, pending, rng, *, space=None):
         self.calls.append((list(observed), [dict(c) for c in pending]))
         for item in observed:

@@ -98,7 +98,7 @@ def test_meta_features_choose_among_the_starting_points(learner):
     costs = {}
     for shift in (-1.0, 1.0):
         study = optuna.create_study()
-        MetaLearner(learner).warm_start(study, 1, meta_features={"shift": shift})
+        MetaLearner(learner).warm_start(study, 1, task_features={"shift": shift})
         costs[shift] = study.trials[0].user_attrs["queued"]["cost"]
     assert costs[-1.0] < costs[1.0]  # the best cost is 10^(1 + shift)
 

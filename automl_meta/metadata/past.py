@@ -1,0 +1,181 @@
+"""Past searches of any origin, brought to one form: configurations and scores, a task at a time.
+
+Searches that were run with somewhat different spaces still tell something: a value is kept where the common
+space has it, a parameter that was not searched is missing, and an evaluation outside the space is left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from automl_meta._typing import FloatArray
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.spaces import SearchSpace, units
+
+
+@dataclass(frozen=True, eq=False)
+class PastTask:
+    """The evaluations of one past task.
+
+    Attributes:
+        name: Readable name, unique among the tasks that are learned from together.
+        units: Unit matrix of the common space, shape [n, p]; NaN where inactive or not recorded.
+        scores: Shape [n], greater is better; NaN where the evaluation failed.
+        features: Numbers that describe the task, by name; may be empty.
+    """
+
+    name: str
+    units: FloatArray
+    scores: FloatArray
+    features: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.units.ndim != 2 or self.scores.shape != (len(self.units),):
+            raise InvalidParameterError.of(
+                "scores",
+                "PastTask",
+                f"one number for each of the {len(self.units)} configurations",
+                self.scores.shape,
+                "Give them in the same order.",
+            )
+
+
+def past_task(
+    name: str,
+    configurations: Sequence[Mapping[str, Any]],
+    scores: Sequence[float | None] | FloatArray,
+    space: SearchSpace,
+    features: Mapping[str, float] | None = None,
+) -> PastTask:
+    """Make a past task from configurations.
+
+    Args:
+        name: Readable name.
+        configurations: Parameter values; unknown names are ignored, missing ones count as not recorded.
+        scores: Greater is better; None, NaN or an infinity for a failed evaluation.
+        space: The common space. Evaluations with a value that it does not have are left out.
+        features: Numbers that describe the task.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)})
+        >>> past_task("a", [{"x": 0.2}, {"x": 7.0}], [0.5, 0.9], space).units.tolist()
+        [[0.2]]
+    """
+    rows, kept = [], []
+    for configuration, score in zip(configurations, scores, strict=True):
+        row = _unit_row(configuration, space)
+        if row is not None:
+            rows.append(row)
+            kept.append(np.nan if score is None or not np.isfinite(score) else float(score))
+    matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(space.distributions))
+    return PastTask(name, matrix, np.array(kept, dtype=np.float64), dict(features or {}))
+
+
+def past_tasks_of_frame(
+    frame: pd.DataFrame,
+    space: SearchSpace,
+    *,
+    task: str,
+    value: str,
+    maximize: bool = True,
+) -> list[PastTask]:
+    """Make past tasks from a table with one row an evaluation.
+
+    Args:
+        frame: A column for each recorded parameter, one for the task, one for the value; a missing entry
+            is a parameter that was inactive or not recorded, a missing value is a failed evaluation.
+        space: The common space.
+        task: Name of the task column.
+        value: Name of the value column.
+        maximize: Whether a greater value is better.
+
+    Raises:
+        InvalidParameterError: If a column is missing, or no column is a parameter of the space.
+    """
+    for parameter, column in (("task", task), ("value", value)):
+        if column not in frame.columns:
+            raise InvalidParameterError.of(
+                parameter,
+                "from_frame",
+                f"a column of the frame ({', '.join(map(str, frame.columns))})",
+                column,
+                "Name the column as the frame does.",
+            )
+    names = [name for name in space.distributions if name in frame.columns]
+    if not names:
+        raise InvalidParameterError.of(
+            "frame",
+            "from_frame",
+            f"a table with a column for a parameter of the space ({', '.join(space.distributions)})",
+            list(frame.columns),
+            "Rename the columns.",
+        )
+    sign = 1.0 if maximize else -1.0
+    result = []
+    for title, group in frame.groupby(task, sort=True):
+        records = [
+            {name: entry for name, entry in row.items() if not _is_missing(entry)}
+            for row in group[names].to_dict("records")
+        ]
+        scores = sign * pd.to_numeric(group[value], errors="coerce").to_numpy(dtype=np.float64)
+        result.append(past_task(str(title), [_plain(r) for r in records], scores, space))
+    return result
+
+
+def past_tasks_of_arrays(
+    x: FloatArray, y: FloatArray, space: SearchSpace, names: Sequence[str], *, maximize: bool
+) -> list[PastTask]:
+    """Make past tasks from a blackbox table: the same configurations evaluated on every task.
+
+    Args:
+        x: Unit coordinates of the configurations, shape [n, p]; NaN where inactive.
+        y: Values, shape [T, n] (Syne Tune's ``[n, seeds, fidelities, metrics]`` reduced to one number a
+            configuration and task); NaN where failed.
+        space: The common space with p parameters.
+        names: T task names.
+        maximize: Whether a greater value is better.
+
+    Raises:
+        InvalidParameterError: If the shapes do not fit.
+    """
+    values = np.asarray(y, dtype=np.float64)
+    matrix = np.asarray(x, dtype=np.float64)
+    expected = (len(names), len(matrix))
+    if values.shape != expected or matrix.shape[1:] != (len(space.distributions),):
+        raise InvalidParameterError.of(
+            "y",
+            "past_tasks_of_arrays",
+            f"of shape {expected}, and x of {len(space.distributions)} columns",
+            (values.shape, matrix.shape),
+            "Give one row a task and one column a configuration.",
+        )
+    sign = 1.0 if maximize else -1.0
+    return [PastTask(name, matrix, sign * row) for name, row in zip(names, values, strict=True)]
+
+
+def _unit_row(configuration: Mapping[str, Any], space: SearchSpace) -> FloatArray | None:
+    """Return unit coordinates, NaN where a parameter is missing; None if the space lacks a value."""
+    row = np.full(len(space.distributions), np.nan)
+    for column, (name, distribution) in enumerate(space.distributions.items()):
+        if name not in configuration:
+            continue
+        if not units.covers(distribution, configuration[name]):
+            return None
+        row[column] = units.to_unit(distribution, configuration[name])
+    return None if bool(np.isnan(row).all()) else row
+
+
+def _is_missing(entry: Any) -> bool:
+    return entry is None or entry is pd.NA or (isinstance(entry, float) and np.isnan(entry))
+
+
+def _plain(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return NumPy scalars as built-in ones, which categories are compared with by type."""
+    return {
+        str(name): entry.item() if isinstance(entry, np.generic) else entry
+        for name, entry in record.items()
+    }

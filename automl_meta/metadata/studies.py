@@ -1,0 +1,267 @@
+"""Optuna studies as past tasks, and the common space of several studies."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna import Study
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metadata.past import PastTask, past_task
+from automl_meta.spaces import Condition, SearchSpace
+
+
+def past_tasks_of_studies(
+    studies: Sequence[Study],
+    space: SearchSpace,
+    score_of: Callable[[FrozenTrial, float], float | None],
+    features: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[PastTask]:
+    """Read the finished trials of studies.
+
+    Args:
+        studies: Studies with one objective each, of either direction.
+        space: The common space.
+        score_of: (trial, sign) to the trial's score, greater is better, None for a failed one.
+        features: Study name to numbers that describe its task.
+
+    Returns:
+        One task a study that has a finished trial within the space.
+
+    Raises:
+        InvalidParameterError: If a study has several objectives.
+    """
+    tasks = []
+    for study, name in zip(studies, _unique([s.study_name for s in studies]), strict=True):
+        sign = _sign(study)
+        trials = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and t.params]
+        scores = [score_of(trial, sign) for trial in trials]
+        given = (features or {}).get(study.study_name)
+        task = past_task(name, [trial.params for trial in trials], scores, space, given)
+        if len(task.scores):
+            tasks.append(task)
+    return tasks
+
+
+def common_space(studies: Sequence[Study], name: str = "studies") -> SearchSpace:
+    """Return the space that covers the finished trials of all studies.
+
+    Ranges are united, and so are choices. A parameter that only some trials of a study have is
+    conditional: on the categorical parameter whose value tells whether it is there. Where no parameter tells,
+    it is taken to be active always, and is missing where it was not recorded.
+
+    Args:
+        studies: Studies with one objective each.
+        name: Name of the space.
+
+    Raises:
+        InvalidParameterError: If no study has a finished trial with parameters, or a parameter is a
+            number in one study and a category in another.
+    """
+    trials = [
+        [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and t.params]
+        for study in studies
+    ]
+    found: dict[str, BaseDistribution] = {}
+    for trial in (t for of_study in trials for t in of_study):
+        for parameter, distribution in trial.distributions.items():
+            known = found.get(parameter)
+            found[parameter] = (
+                distribution if known is None else _united(parameter, known, distribution)
+            )
+    if not found:
+        raise InvalidParameterError.of(
+            "studies",
+            "from_studies",
+            "studies of which one has a finished trial with parameters",
+            [study.study_name for study in studies],
+            "Give past studies that were run.",
+        )
+    conditions = {p: c for p in found if (c := _condition(p, found, trials)) is not None}
+    return SearchSpace(name, 1, _parents_first(found, conditions), conditions)
+
+
+def check_studies(studies: object) -> Sequence[Study]:
+    """Return the studies if a learner can be made of them.
+
+    Raises:
+        InvalidParameterError: If it is not a sequence of at least one study, or one has several objectives.
+    """
+    if (
+        not isinstance(studies, Sequence)
+        or not studies
+        or not all(isinstance(s, Study) for s in studies)
+    ):
+        raise InvalidParameterError.of(
+            "studies",
+            "from_studies",
+            "a list of at least one optuna.Study",
+            studies,
+            "Load them with optuna.load_study, or use from_storage.",
+        )
+    for study in studies:
+        _sign(study)
+    return studies
+
+
+def load_studies(storage: str | BaseStorage, names: Sequence[str] | None = None) -> list[Study]:
+    """Load the studies of a storage.
+
+    Args:
+        storage: A database URL, the path of a journal file, or a storage.
+        names: Their names; by default all studies with one objective.
+
+    Raises:
+        InvalidParameterError: If a name is not in the storage, or there is no study in it.
+        StoreError: If the storage cannot be opened.
+    """
+    if isinstance(names, str):
+        names = [names]
+    try:
+        opened = _opened(storage)
+        known = [s for s in optuna.get_all_study_summaries(opened) if len(s.directions) == 1]
+        every = optuna.get_all_study_names(opened)
+    except (SQLAlchemyError, OSError, ValueError, ImportError) as error:
+        msg = f"Cannot open the storage {storage}: {error}. Give a URL such as sqlite:///past.db."
+        raise StoreError(msg) from error
+    wanted = [s.study_name for s in known] if names is None else list(names)
+    absent = [name for name in wanted if name not in every]
+    if absent or not wanted:
+        raise InvalidParameterError.of(
+            "names",
+            "from_storage",
+            f"among the storage's studies ({', '.join(every) or 'it has none'})",
+            absent or wanted,
+            "Check the storage and the names.",
+        )
+    return [optuna.load_study(study_name=name, storage=opened) for name in wanted]
+
+
+def _opened(storage: str | BaseStorage) -> BaseStorage:
+    """Open a storage for reading; a file that does not exist is an error, not a new database."""
+    if isinstance(storage, BaseStorage):
+        return storage
+    path = storage.removeprefix("sqlite:///")
+    is_journal = "://" not in storage
+    if (is_journal or path != storage) and not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    if is_journal:
+        return JournalStorage(JournalFileBackend(storage))
+    return RDBStorage(storage)
+
+
+def _sign(study: Study) -> float:
+    if len(study.directions) != 1:
+        raise InvalidParameterError.of(
+            "studies",
+            "from_studies",
+            "studies with one objective",
+            f"'{study.study_name}' with {len(study.directions)} objectives",
+            "Leave it out, or make a table of one of its values and use MetaLearner.from_frame.",
+        )
+    return -1.0 if study.directions[0] == StudyDirection.MINIMIZE else 1.0
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Return names with a number appended to those that are not the first of theirs."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return result
+
+
+def _united(name: str, a: BaseDistribution, b: BaseDistribution) -> BaseDistribution:
+    if a == b:
+        return a
+    if isinstance(a, CategoricalDistribution) and isinstance(b, CategoricalDistribution):
+        new = [c for c in b.choices if not any(type(c) is type(k) and c == k for k in a.choices)]
+        return CategoricalDistribution([*a.choices, *new])
+    if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
+        raise InvalidParameterError.of(
+            name,
+            "from_studies",
+            "of one type in all studies",
+            f"{a} in one and {b} in another",
+            "Leave out one kind of study, or rename the parameter.",
+        )
+    assert isinstance(a, FloatDistribution | IntDistribution)
+    assert isinstance(b, FloatDistribution | IntDistribution)
+    low, high, log = (
+        min(a.low, b.low),
+        max(a.high, b.high),
+        a.log and b.log and min(a.low, b.low) > 0,
+    )
+    if isinstance(a, IntDistribution) and isinstance(b, IntDistribution):
+        step = math.gcd(a.step, b.step, a.low - b.low)
+        if log or step == 1 or (high - low) % step:
+            return IntDistribution(int(low), int(high), log=log)
+        return IntDistribution(int(low), int(high), step=step)
+    return FloatDistribution(float(low), float(high), log=log)
+
+
+def _condition(
+    name: str, found: Mapping[str, BaseDistribution], trials: Sequence[Sequence[FrozenTrial]]
+) -> Condition | None:
+    """Return the categorical parameter and its values that tell whether a parameter is there."""
+    # Only studies that know the parameter: where it was never searched, its absence says nothing.
+    rows = [t for study in trials if any(name in t.params for t in study) for t in study]
+    # A failed trial may have stopped before it was asked for the parameter.
+    rows = [t for t in rows if t.state != TrialState.FAIL or name in t.params]
+    if all(name in trial.params for trial in rows):
+        return None
+    for parent, distribution in found.items():
+        if parent == name or not isinstance(distribution, CategoricalDistribution):
+            continue
+        if any(name in t.params and parent not in t.params for t in rows):
+            continue
+        with_it = _values(parent, [t for t in rows if name in t.params])
+        without = _values(parent, [t for t in rows if name not in t.params and parent in t.params])
+        if not any(_same(a, b) for a in with_it for b in without):
+            return Condition(parent, tuple(with_it))
+    return None
+
+
+def _values(name: str, trials: Sequence[FrozenTrial]) -> list[Any]:
+    result: list[Any] = []
+    for trial in trials:
+        if not any(_same(trial.params[name], known) for known in result):
+            result.append(trial.params[name])
+    return result
+
+
+def _same(a: object, b: object) -> bool:
+    return type(a) is type(b) and a == b
+
+
+def _parents_first(
+    found: Mapping[str, BaseDistribution], conditions: dict[str, Condition]
+) -> dict[str, BaseDistribution]:
+    """Return the distributions with parents before children; a condition in a circle is dropped."""
+    ordered: dict[str, BaseDistribution] = {}
+    while len(ordered) < len(found):
+        ready = [
+            name
+            for name in found
+            if name not in ordered
+            and (name not in conditions or conditions[name].parent in ordered)
+        ]
+        if not ready:
+            conditions.pop(next(name for name in found if name not in ordered))
+            continue
+        ordered.update({name: found[name] for name in ready})
+    return ordered

@@ -1,0 +1,297 @@
+"""A prior over any search space, learned from past searches in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from automl_meta._typing import JSON, Configuration, FloatArray
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metadata.past import PastTask
+from automl_meta.metalearn import Algorithm, MetaParams, MetaSGD
+from automl_meta.prior.acquisition import candidates
+from automl_meta.prior.meta_training import train_surrogate
+from automl_meta.prior.mixture import ResponseModel
+from automl_meta.prior.prior import (
+    TASK_ONLY_EVERY,
+    TASK_ONLY_FROM,
+    Observation,
+    Portfolio,
+    log_gain,
+    support_of,
+)
+from automl_meta.prior.pruning import PrunerModel
+from automl_meta.prior.responses import Responses, learn_responses, unwarped_regret
+from automl_meta.prior.scores import normal_scores
+from automl_meta.prior.surrogate import SurrogateShape
+from automl_meta.prior.task_only import fit_task_only
+from automl_meta.prior.transfer import MAX_SUPPORT, fit_transfer
+from automl_meta.prior.warm_start import greedy_set
+from automl_meta.spaces import Encoder, SearchSpace
+from automl_meta.training import TrainingSettings
+
+#: How much the adapted deep kernel has to say beside the response model.
+TRANSFER_WEIGHT = 0.25
+#: The deep kernel joins from this many trials on: before that its scale is a guess.
+TRANSFER_FROM = 3
+#: With less weight on what the past says, from this many trials on, a cold sampler takes over.
+HAND_OVER_FROM = 8
+LEAST_TRUST = 0.4
+#: Good configurations that each past task lends, how many are judged on all tasks, and how many are kept.
+LENT = 50
+MOST_JUDGED = 2000
+MOST_KEPT = 100
+#: Evaluations a task needs for support and query of an episode.
+_EPISODE = 8
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return the controller of BLAS threads: on small matrices they cost ten times what they bring."""
+    return ThreadpoolController()
+
+
+@dataclass(frozen=True, eq=False)
+class PastPrior:
+    """What was learned from past searches over one space, free of Optuna.
+
+    Attributes:
+        space: The common space of the past searches.
+        responses: Gaussians over response functions.
+        portfolio: Warm-start candidates.
+        algorithm: How the deep-kernel surrogate adapts to a task's trials.
+        meta: The surrogate's meta-parameters; None where no past task had enough evaluations.
+        n_start: Size of the warm-start set where none is asked for, >= 1.
+        facts: What made it; JSON-ready.
+    """
+
+    space: SearchSpace
+    responses: Responses
+    portfolio: Portfolio
+    algorithm: Algorithm
+    meta: MetaParams | None
+    n_start: int = 5
+    facts: JSON = field(default_factory=dict)
+
+    @property
+    def pruner(self) -> PrunerModel:
+        """A pruner that never prunes: values of whole trials say nothing about their course."""
+        return PrunerModel(0.0, 0)
+
+    def warm_start(
+        self,
+        n: int,
+        meta_features: Mapping[str, float] | None = None,
+        *,
+        space: SearchSpace | None = None,
+    ) -> list[Configuration]:
+        """Return up to n configurations to try first, best first.
+
+        Args:
+            n: How many.
+            meta_features: Numbers that describe the new task, by the names that past tasks had.
+            space: The space that is searched, if narrower.
+        """
+        return self.portfolio.best(n, meta_features, space)
+
+    def propose(
+        self,
+        observed: Sequence[Observation],
+        pending: Sequence[Configuration],
+        rng: np.random.Generator,
+        *,
+        space: SearchSpace | None = None,
+    ) -> Configuration:
+        """Return the configuration to try next.
+
+        Args:
+            observed: Finished trials, failed ones included, in order.
+            pending: Trials that are running: believed to score what the model expects.
+            rng: Source of randomness.
+            space: The space that is searched, if it is not the prior's: the proposal lies in it.
+        """
+        with _blas().limit(limits=1):
+            return self._propose(observed, pending, rng, space)
+
+    def _propose(
+        self,
+        observed: Sequence[Observation],
+        pending: Sequence[Configuration],
+        rng: np.random.Generator,
+        space: SearchSpace | None,
+    ) -> Configuration:
+        encoder = self._encoder
+        trials = support_of(observed, rng)
+        units = encoder.to_units([trial.configuration for trial in trials])
+        running = encoder.to_units(list(pending))
+        raw = np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
+        rows = candidates(
+            encoder,
+            np.concatenate([units, running]),
+            normal_scores(raw),
+            self._proven,
+            rng,
+            None if space == self.space else space,
+            proven_only=not observed,
+        )
+        x, new, busy = encoder.expand(units), encoder.expand(rows), encoder.expand(running)
+        n = len(observed)
+        if n >= TASK_ONLY_FROM and n % TASK_ONLY_EVERY == 0:
+            gain = log_gain(fit_task_only(*_joined(x, normal_scores(raw), busy)), new)
+        else:
+            gain = self._gain(x, raw, busy, new)
+        return encoder.from_units(rows[int(np.argmax(gain))])
+
+    def hands_over(self, observed: Sequence[Observation]) -> bool:
+        """Tell whether the trials contradict the past so clearly that a cold sampler should go on.
+
+        The cold sampler's trials are trials like any other: should they agree with the past, it is asked again.
+
+        Args:
+            observed: Finished trials, in order.
+        """
+        if len(observed) < HAND_OVER_FROM:
+            return False
+        trials = observed[-MAX_SUPPORT:]
+        raw = np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
+        x = self._encoder.encode([trial.configuration for trial in trials])
+        return ResponseModel(self.responses, x, raw).trust() < LEAST_TRUST
+
+    def _gain(
+        self, x: FloatArray, raw: FloatArray, running: FloatArray, new: FloatArray
+    ) -> FloatArray:
+        """Return the gain that candidates promise, shape [m]; minus infinity for the hopeless."""
+        model = ResponseModel(self.responses, x, raw)
+        if len(running):
+            model = model.believing(running)
+        gain = model.log_gain(new)
+        if self.meta is None or np.isfinite(raw).sum() < TRANSFER_FROM:
+            return gain
+        transfer = fit_transfer(self.meta, self.algorithm, x, raw)
+        if len(running):
+            transfer = transfer.believing(running)
+        close = np.isfinite(gain)
+        weight = TRANSFER_WEIGHT * model.trust()
+        gain[close] *= 1.0 - weight
+        gain[close] += weight * log_gain(transfer, new[close])
+        return gain
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.space)
+
+    @cached_property
+    def _proven(self) -> FloatArray:
+        """Unit rows of the portfolio, shape [C, p]."""
+        return self._encoder.to_units(self.portfolio.configurations)
+
+
+def _joined(
+    x: FloatArray, scores: FloatArray, running: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return trials and running ones, these with the median score: nothing is known of them."""
+    believed = np.full(len(running), float(np.median(scores)))
+    return np.concatenate([x, running]), np.concatenate([scores, believed])
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """A past task as the deep kernel's training reads it."""
+
+    encodings: FloatArray
+    scores: FloatArray
+
+
+def learn_past(
+    tasks: Sequence[PastTask],
+    space: SearchSpace,
+    *,
+    algorithm: Algorithm | None = None,
+    n_start: int = 5,
+    seed: int = 0,
+) -> PastPrior:
+    """Learn from past searches.
+
+    Args:
+        tasks: Their evaluations in the common space. Tasks that say nothing (no finished evaluation, or
+            the same score everywhere) are left out, unless all are of that kind.
+        space: The common space.
+        algorithm: How the deep-kernel surrogate adapts; Meta-SGD by default.
+        n_start: Size of the warm-start set where none is asked for, >= 1.
+        seed: Seed of weights and batches.
+
+    Raises:
+        InvalidParameterError: If there is no finished evaluation at all.
+    """
+    if isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1:
+        raise InvalidParameterError.of(
+            "warm_start", "MetaLearner", "an int >= 1", n_start, "Try warm_start=5."
+        )
+    known = [task for task in tasks if np.isfinite(task.scores).any()]
+    if not known:
+        raise InvalidParameterError.of(
+            "tasks",
+            "learn_past",
+            "past tasks of which one has a finished evaluation within the space",
+            [task.name for task in tasks],
+            "Check the parameters' names and ranges.",
+        )
+    telling = [task for task in known if np.nanmax(task.scores) > np.nanmin(task.scores)] or known
+    encoder = Encoder(space)
+    encodings = [encoder.expand(encoder.normalise_known(task.units)) for task in telling]
+    responses, weights = learn_responses(encodings, [t.scores for t in telling], seed=seed)
+    chosen = MetaSGD(initial_rate=0.01, steps=1) if algorithm is None else algorithm
+    meta = _learn_surrogate(telling, encodings, chosen, seed)
+    portfolio = _portfolio(telling, encoder, responses, weights["gap"])
+    facts: JSON = {
+        "n_tasks": len(telling),
+        "n_evaluations": int(sum(len(task.scores) for task in telling)),
+        "left_out": [task.name for task in tasks if not any(task is t for t in telling)],
+        "seed": seed,
+    }
+    return PastPrior(space, responses, portfolio, chosen, meta, n_start, facts)
+
+
+def _learn_surrogate(
+    tasks: Sequence[PastTask], encodings: Sequence[FloatArray], algorithm: Algorithm, seed: int
+) -> MetaParams | None:
+    tables = [
+        _Table(x, normal_scores(task.scores))
+        for x, task in zip(encodings, tasks, strict=True)
+        if len(x) >= _EPISODE
+    ]
+    if not tables:
+        return None
+    shape = SurrogateShape(encodings[0].shape[1])
+    settings = TrainingSettings(steps=400, learning_rate=3e-3, schedule="cosine", clip_norm=5.0)
+    return train_surrogate(tables, shape, algorithm, settings, seed)
+
+
+def _portfolio(
+    tasks: Sequence[PastTask], encoder: Encoder, responses: Responses, weights: FloatArray
+) -> Portfolio:
+    """Let each task lend its best configurations; every task's regret at each is the model's."""
+    lent = [
+        task.units[np.argsort(-np.nan_to_num(task.scores, nan=-np.inf))[:LENT]] for task in tasks
+    ]
+    rows = np.concatenate([of_task[i : i + 1] for i in range(LENT) for of_task in lent])[
+        :MOST_JUDGED
+    ]
+    rows = encoder.normalise(rows)
+    _, first = np.unique(np.nan_to_num(rows.round(6), nan=-1.0), axis=0, return_index=True)
+    rows = rows[np.sort(first)]
+    regrets = unwarped_regret(
+        weights @ responses.features(encoder.expand(rows)).T, responses.warps["gap"]
+    )
+    kept = greedy_set(regrets, MOST_KEPT)
+    rows, regrets = rows[kept], regrets[:, kept]
+    names = sorted({name for task in tasks for name in task.features})
+    features = np.array([[task.features.get(n, np.nan) for n in names] for task in tasks])
+    return Portfolio(
+        tuple(encoder.from_units(row) for row in rows),
+        regrets,
+        features.reshape(len(tasks), len(names)),
+        tuple(names),
+    )

@@ -1,0 +1,68 @@
+import json
+
+import optuna
+import pytest
+from typer.testing import CliRunner
+
+from automl_meta.cli.app import app, run
+from automl_meta.search import MetaLearner
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('past')}/past.db"
+    for seed, best in enumerate((0.3, 0.35)):
+        study = optuna.create_study(
+            study_name=f"s{seed}",
+            storage=url,
+            direction="maximize",
+            sampler=optuna.samplers.RandomSampler(seed=seed),
+        )
+        study.optimize(lambda t, b=best: -((t.suggest_float("x", 0, 1) - b) ** 2), n_trials=15)
+    return url
+
+
+def test_studies_become_a_learner_that_suggests(storage, tmp_path):
+    output = str(tmp_path / "learner")
+    trained = CliRunner().invoke(app, ["train", "--storage", storage, "--output", output])
+    assert trained.exit_code == 0, trained.output
+    assert "2 studies, 30 trials, 1 parameters" in trained.output
+    shown = CliRunner().invoke(app, ["suggest", "--learner", output, "-n", "2"])
+    configurations = [json.loads(line) for line in shown.output.splitlines()]
+    assert configurations == MetaLearner.load(output).prior.warm_start(2)
+    assert abs(configurations[0]["x"] - 0.32) < 0.15
+
+
+def test_one_study_of_a_storage_can_be_named(storage, tmp_path):
+    output = str(tmp_path / "learner")
+    arguments = ["train", "--storage", storage, "--study", "s1", "--output", output]
+    assert "1 studies, 15 trials" in CliRunner().invoke(app, arguments).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        ((), "Name one source of past evaluations", 2),
+        (("--storage", "sqlite:///no.db"), "there is no file no.db", 1),
+        (("--storage", "sqlite:///no.db", "--from-runs", "x"), "Name one source", 2),
+        (("--from-runs", "no-such-run"), "the folder of an earlier fit", 2),
+        (("--evaluations", "x", "--study", "a"), "given with --storage only", 2),
+    ],
+)
+def test_wrong_sources_are_refused_without_a_traceback(arguments, message, code, tmp_path, capsys):
+    assert run(["train", "--output", str(tmp_path / "o"), *arguments]) == code
+    shown = " ".join(capsys.readouterr().err.split())
+    assert message in shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("feature", ["rows", "rows=many", "=3"])
+def test_a_feature_must_be_a_name_and_a_number(feature, tmp_path, capsys):
+    assert run(["suggest", "--learner", str(tmp_path), "--feature", feature]) == 2
+    assert "NAME=NUMBER" in capsys.readouterr().err
+
+
+def test_suggest_names_what_is_missing(tmp_path, capsys):
+    assert run(["suggest", "--learner", str(tmp_path / "none")]) == 1
+    assert "No meta-learner" in capsys.readouterr().err

@@ -1,0 +1,263 @@
+import json
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metadata.hpob import read_hpob
+from automl_meta.metadata.past import past_tasks_of_arrays
+from automl_meta.search import MetaLearner
+from automl_meta.spaces import Condition, SearchSpace
+
+
+def loss(trial, shift, sign=1.0):
+    """A valley whose place moves a little from task to task; which numbers there are depends on the kind."""
+    rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+    kind = trial.suggest_categorical("kind", ["tree", "line", "none"])
+    value = (np.log10(rate) + 2.0 + shift) ** 2
+    if kind == "tree":
+        value += abs(trial.suggest_int("depth", 1, 10) - 6) / 8
+    elif kind == "line":
+        value += 0.4 + (trial.suggest_float("slope", 0.0, 1.0) - 0.4) ** 2
+    else:
+        value += 0.8
+    return sign * value
+
+
+def run(objective, seed, n_trials=30, **study):
+    study = optuna.create_study(
+        sampler=optuna.samplers.RandomSampler(seed=seed), study_name=f"s{seed}", **study
+    )
+    study.optimize(objective, n_trials=n_trials)
+    return study
+
+
+def past(n=6, **study):
+    shifts = np.random.default_rng(0).normal(0, 0.1, size=n)
+    return [run(lambda t, s=s: loss(t, s), i, **study) for i, s in enumerate(shifts)]
+
+
+def curve(sampler, shift, n_trials, learner=None):
+    study = optuna.create_study(sampler=sampler)
+    if learner is not None:
+        learner.warm_start(study)
+    study.optimize(lambda trial: loss(trial, shift), n_trials=n_trials)
+    return np.minimum.accumulate([trial.value for trial in study.trials])
+
+
+@pytest.fixture(scope="module")
+def learner():
+    return MetaLearner.from_studies(past())
+
+
+def test_the_next_study_starts_where_the_past_ones_ended(learner):
+    seeds = range(3)
+    ours = np.mean([curve(learner.sampler(seed=s), 0.1 * s, 12, learner) for s in seeds], axis=0)
+    cold = [curve(optuna.samplers.TPESampler(seed=s), 0.1 * s, 40) for s in seeds]
+    assert ours[9] < np.mean(cold, axis=0)[39]
+
+
+def test_conditions_and_directions_are_read_from_the_trials(learner):
+    conditions = learner.space.conditions
+    assert conditions["depth"] == Condition("kind", ("tree",))
+    assert conditions["slope"] == Condition("kind", ("line",))
+    assert set(conditions) == {"depth", "slope"}
+    maximised = [
+        run(lambda t, i=i: loss(t, 0.02 * i, sign=-1.0), i, direction="maximize") for i in range(4)
+    ]
+    mixed = MetaLearner.from_studies([*maximised, *past(3)])
+    first = mixed.prior.warm_start(1)[0]
+    assert first["kind"] == "tree"
+    assert 1e-3 < first["rate"] < 1e-1
+
+
+def test_saved_and_loaded_it_proposes_the_same(learner, tmp_path):
+    learner.save(tmp_path)
+    again = MetaLearner.load(tmp_path)
+    assert again.space == learner.space
+    assert again.prior.warm_start(5) == learner.prior.warm_start(5)
+    ours = curve(learner.sampler(seed=1), 0.1, 8, learner)
+    assert np.allclose(ours, curve(again.sampler(seed=1), 0.1, 8, again), rtol=0.05)
+    with pytest.raises(InvalidParameterError, match="no models of left-out folds"):
+        MetaLearner.load(tmp_path, model="fold-0")
+    (tmp_path / "responses.safetensors").write_bytes(b"short")
+    with pytest.raises(StoreError, match="not the file that its manifest names"):
+        MetaLearner.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["reversed", "noise"])
+def test_a_past_that_misleads_does_not_ruin_the_search(kind):
+    rng = np.random.default_rng(0)
+
+    def objective(trial):
+        value = loss(trial, 0.0, sign=-1.0)
+        return value if kind == "reversed" else rng.normal()
+
+    learner = MetaLearner.from_studies([run(objective, i) for i in range(4)])
+    seeds = range(4)
+    ours = [curve(learner.sampler(seed=s), 0.0, 30, learner)[29] for s in seeds]
+    random = [curve(optuna.samplers.RandomSampler(seed=s), 0.0, 30)[29] for s in range(12)]
+    assert np.mean(ours) < np.mean(random) + 2 * np.std(random) / np.sqrt(len(seeds))
+
+
+def test_one_reversed_task_among_good_ones_costs_little(learner):
+    wrong = run(lambda t: loss(t, 0.0, sign=-1.0), 99)
+    mixed = MetaLearner.from_studies([*past(), wrong])
+    assert curve(mixed.sampler(seed=0), 0.1, 15, mixed)[-1] < 0.15
+
+
+def test_odd_studies_are_survived():
+    constant = optuna.create_study()
+    constant.optimize(lambda t: 0.0 * t.suggest_float("rate", 1e-4, 1, log=True), n_trials=5)
+    one = optuna.create_study()
+    one.optimize(lambda t: loss(t, 0.0), n_trials=1)
+    empty = optuna.create_study()
+    failed = optuna.create_study()
+    failed.optimize(
+        lambda t: (t.suggest_float("rate", 1e-4, 1, log=True), float("nan"))[1], n_trials=3
+    )
+    learner = MetaLearner.from_studies([constant, one, empty, failed, *past(1)])
+    assert learner.prior.facts["n_tasks"] == 1
+    alone = MetaLearner.from_studies([constant, one])  # nothing but tasks that tell nothing
+    assert np.isfinite(curve(alone.sampler(seed=0), 0.0, 6, alone)).all()
+
+
+def test_failed_and_pruned_trials_count_as_what_they_are():
+    study = optuna.create_study(direction="maximize")
+    space = {"x": FloatDistribution(0, 1)}
+    rows = np.linspace(0, 1, 21)
+    for x in rows:
+        if x > 0.5:
+            study.add_trial(
+                create_trial(state=TrialState.FAIL, params={"x": x}, distributions=space)
+            )
+        elif x > 0.4:
+            study.add_trial(
+                create_trial(
+                    state=TrialState.PRUNED,
+                    params={"x": x},
+                    distributions=space,
+                    intermediate_values={0: -1.0},
+                )
+            )
+        else:
+            study.add_trial(create_trial(value=x, params={"x": x}, distributions=space))
+    learner = MetaLearner.from_studies([study])
+    assert learner.prior.warm_start(1)[0]["x"] == pytest.approx(0.4, abs=0.051)
+
+
+def test_studies_of_other_ranges_and_fewer_parameters_contribute():
+    narrow = run(lambda t: (t.suggest_float("rate", 1e-3, 1e-1, log=True) - 0.01) ** 2, 0)
+    learner = MetaLearner.from_studies([narrow, *past(2)])
+    assert learner.space.distributions["rate"] == FloatDistribution(1e-4, 1.0, log=True)
+    assert learner.prior.facts["n_tasks"] == 3
+    given = SearchSpace("mine", 1, {"rate": FloatDistribution(1e-3, 1e-2, log=True)})
+    inside = MetaLearner.from_studies(past(3), space=given)
+    assert inside.space == given
+    assert inside.prior.facts["n_evaluations"] < 90
+    assert 1e-3 <= inside.prior.warm_start(1)[0]["rate"] <= 1e-2
+
+
+def test_what_cannot_be_learned_from_is_refused_with_a_remedy():
+    double = optuna.create_study(directions=["minimize", "minimize"], study_name="two")
+    with pytest.raises(InvalidParameterError, match="'two' with 2 objectives"):
+        MetaLearner.from_studies([double])
+    with pytest.raises(InvalidParameterError, match="at least one optuna"):
+        MetaLearner.from_studies([])
+    with pytest.raises(InvalidParameterError, match="finished trial"):
+        MetaLearner.from_studies([optuna.create_study()])
+    text = run(lambda t: float(t.suggest_categorical("rate", ["1", "2"])), 0)
+    with pytest.raises(InvalidParameterError, match="of one type"):
+        MetaLearner.from_studies([text, *past(1)])
+    with pytest.raises(InvalidParameterError, match="warm_start"):
+        MetaLearner.from_studies(past(1), warm_start=0)
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "journal"])
+def test_studies_are_read_from_a_storage(tmp_path, scheme):
+    if scheme == "sqlite":
+        url = storage = f"sqlite:///{tmp_path}/past.db"
+    else:
+        url = str(tmp_path / "past.log")
+        backend = optuna.storages.journal.JournalFileBackend(url)
+        storage = optuna.storages.JournalStorage(backend)
+    past(2, storage=storage)
+    optuna.create_study(directions=["minimize", "maximize"], study_name="two", storage=storage)
+    assert MetaLearner.from_storage(url).prior.facts["n_tasks"] == 2
+    assert MetaLearner.from_storage(storage, names=["s1"]).prior.facts["n_tasks"] == 1
+    with pytest.raises(InvalidParameterError, match="storage's studies"):
+        MetaLearner.from_storage(url, names=["s7"])
+
+
+def test_a_storage_that_is_not_there_is_not_created(tmp_path):
+    for url in (f"sqlite:///{tmp_path}/no.db", str(tmp_path / "no.log")):
+        with pytest.raises(StoreError, match="there is no file"):
+            MetaLearner.from_storage(url)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(StoreError, match="Cannot open the storage"):
+        MetaLearner.from_storage("nonsense://x")
+
+
+def test_task_features_choose_the_starting_points():
+    def objective(best):
+        return lambda trial: (trial.suggest_float("x", 0, 1) - best) ** 2
+
+    studies = [run(objective(0.1 if i < 4 else 0.9), i) for i in range(8)]
+    features = {f"s{i}": {"rows": 10.0 if i < 4 else 1000.0} for i in range(8)}
+    learner = MetaLearner.from_studies(studies, task_features=features, warm_start=1)
+    for rows, best in ((10.0, 0.1), (1000.0, 0.9)):
+        study = optuna.create_study()
+        assert learner.warm_start(study, task_features={"rows": rows}) == 1
+        queued = study.trials[0].user_attrs["queued"]["x"]
+        assert queued == pytest.approx(best, abs=0.1)
+
+
+def test_a_table_is_learned_from():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.uniform(size=80), "n": rng.integers(1, 5, size=80)})
+    frame["set"] = np.repeat(["a", "b"], 40)
+    frame["error"] = (frame["x"] - 0.3) ** 2 + 0.1 * frame["n"]
+    frame.loc[3, "n"] = None
+    frame.loc[5, "error"] = None
+    space = SearchSpace("t", 1, {"x": FloatDistribution(0, 1), "n": IntDistribution(1, 4)})
+    learner = MetaLearner.from_frame(frame, space, task="set", value="error", maximize=False)
+    best = learner.prior.warm_start(1)[0]
+    assert best["n"] == 1
+    assert best["x"] == pytest.approx(0.3, abs=0.2)
+    with pytest.raises(InvalidParameterError, match="column of the frame"):
+        MetaLearner.from_frame(frame, space, task="group", value="error")
+    other = SearchSpace("o", 1, {"kind": CategoricalDistribution(["a", "b"])})
+    with pytest.raises(InvalidParameterError, match="column for a parameter"):
+        MetaLearner.from_frame(frame, other, task="set", value="error")
+
+
+def test_hpo_b_files_and_blackbox_arrays_are_learned_from(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(50, 2))
+    tables = {
+        str(i): {
+            "X": x.tolist(),
+            "y": (-(((x - 0.4 - 0.05 * i) ** 2).sum(1, keepdims=True))).tolist(),
+        }
+        for i in range(3)
+    }
+    path = tmp_path / "meta.json"
+    path.write_text(json.dumps({"5971": tables}))
+    space, tasks = read_hpob(path, "5971")
+    first = MetaLearner.from_tasks(tasks, space).prior.warm_start(1)[0]
+    assert first["x0"] == pytest.approx(0.45, abs=0.2)
+    with pytest.raises(InvalidParameterError, match="among 5971"):
+        read_hpob(path, "1")
+    path.write_text("{]")
+    with pytest.raises(StoreError, match="HPO-B"):
+        read_hpob(path, "5971")
+    names = ["a", "b"]
+    made = past_tasks_of_arrays(x, np.stack([x[:, 0], x[:, 1]]), space, names, maximize=False)
+    assert [task.name for task in made] == names
+    assert np.array_equal(made[1].scores, -x[:, 1])
+    with pytest.raises(InvalidParameterError, match="of shape"):
+        past_tasks_of_arrays(x, x, space, names, maximize=True)
