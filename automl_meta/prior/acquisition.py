@@ -96,8 +96,8 @@ def _lying_in(
 
 def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
     """Return the rows that were not observed."""
-    seen = set(_keys(observed))
-    new: FloatArray = rows[np.array([key not in seen for key in _keys(rows)], dtype=bool)]
+    seen = set(row_keys(observed))
+    new: FloatArray = rows[np.array([key not in seen for key in row_keys(rows)], dtype=bool)]
     return new
 
 
@@ -137,5 +137,10 @@ def neighbours(encoder: Encoder, row: FloatArray, n: int, rng: np.random.Generat
     return encoder.normalise(np.where(change, moved, start))
 
 
-def _keys(rows: FloatArray) -> list[bytes]:
+def row_keys(rows: FloatArray) -> list[bytes]:
+    """Return what tells unit rows apart, NaN included, up to the ninth decimal.
+
+    Args:
+        rows: Unit matrix, shape [n, p].
+    """
     return [row.tobytes() for row in np.nan_to_num(np.round(rows, 9), nan=-1.0)]

@@ -11,7 +11,7 @@ from automl_meta._typing import JSON, Configuration, FloatArray
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metadata.past import PastTask
 from automl_meta.metalearn import Algorithm, MetaParams, MetaSGD
-from automl_meta.prior.acquisition import candidates
+from automl_meta.prior.acquisition import candidates, row_keys
 from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.mixture import ResponseModel
 from automl_meta.prior.prior import (
@@ -285,6 +285,8 @@ def _portfolio(
     regrets = unwarped_regret(
         weights @ responses.features(encoder.expand(rows)).T, responses.warps["gap"]
     )
+    for of_task, task in zip(regrets, tasks, strict=True):
+        _overlay(of_task, rows, task, encoder)
     kept = greedy_set(regrets, MOST_KEPT)
     rows, regrets = rows[kept], regrets[:, kept]
     names = sorted({name for task in tasks for name in task.features})
@@ -295,3 +297,13 @@ def _portfolio(
         features.reshape(len(tasks), len(names)),
         tuple(names),
     )
+
+
+def _overlay(regrets: FloatArray, rows: FloatArray, task: PastTask, encoder: Encoder) -> None:
+    """Put a task's own regrets, shape [C], in the place of predicted ones where it evaluated a row."""
+    best, worst = np.nanmax(task.scores), np.nanmin(task.scores)
+    own = (best - np.nan_to_num(task.scores, nan=worst)) / max(best - worst, 1e-12)
+    measured = dict(zip(row_keys(encoder.normalise(task.units)), own, strict=True))
+    for column, key in enumerate(row_keys(rows)):
+        if key in measured:
+            regrets[column] = measured[key]

@@ -142,4 +142,4 @@ def _arrays(folder: Path, name: str, manifest: JSON) -> dict[str, FloatArray]:
 
 
 def _tensor(values: FloatArray) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32)
+    return torch.tensor(values, dtype=torch.float32).contiguous()

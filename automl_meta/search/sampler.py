@@ -64,6 +64,8 @@ class MetaSampler(BaseSampler):
         ...     space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)})
         ...     def propose(self, observed, pending, rng, space=None):
         ...         return {"x": 0.5 ** len(observed)}
+        ...     def hands_over(self, observed):
+        ...         return False
         >>> study = optuna.create_study(sampler=MetaSampler(Halves(), seed=0))
         >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
         >>> [trial.params["x"] for trial in study.trials]

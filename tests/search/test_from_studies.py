@@ -213,7 +213,7 @@ def test_task_features_choose_the_starting_points():
         study = optuna.create_study()
         assert learner.warm_start(study, task_features={"rows": rows}) == 1
         queued = study.trials[0].user_attrs["queued"]["x"]
-        assert queued == pytest.approx(best, abs=0.1)
+        assert queued == pytest.approx(best, abs=0.25)  # the others count too, a fifth as much
 
 
 def test_a_table_is_learned_from():
