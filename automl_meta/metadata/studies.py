@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.past import PastTask, past_task
-from automl_meta.spaces import Condition, SearchSpace
+from automl_meta.spaces import Condition, SearchSpace, units
 
 
 def past_tasks_of_studies(
@@ -189,7 +189,7 @@ def _united(name: str, a: BaseDistribution, b: BaseDistribution) -> BaseDistribu
     if a == b:
         return a
     if isinstance(a, CategoricalDistribution) and isinstance(b, CategoricalDistribution):
-        new = [c for c in b.choices if not any(type(c) is type(k) and c == k for k in a.choices)]
+        new = [choice for choice in b.choices if units.index_of(a, choice) is None]
         return CategoricalDistribution([*a.choices, *new])
     if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
         raise InvalidParameterError.of(

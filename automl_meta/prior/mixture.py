@@ -13,7 +13,7 @@ tempered, so that a past that misleads loses its say after a few trials.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from scipy.special import logsumexp
 from automl_meta._typing import FloatArray
 from automl_meta.prior.acquisition import log_expected_improvement
 from automl_meta.prior.responses import Responses, WarpPrior
+from automl_meta.prior.task_only import matern52
 
 #: Share of new structure, noise, prior weight.
 COMPONENTS = ((0.05, 0.1, 1.0), (0.3, 0.1, 1.0), (1.0, 0.1, 1.0))
@@ -39,11 +40,29 @@ SCREENED = 150
 
 
 @dataclass(frozen=True, eq=False)
+class _View:
+    """Configurations under one warp.
+
+    Attributes:
+        root: Features times the Gaussian's root, shape [n, h].
+        centre: The past's prior mean, shape [n].
+    """
+
+    root: FloatArray
+    centre: FloatArray
+
+    @property
+    def variance(self) -> FloatArray:
+        """The past's prior variance, shape [n]."""
+        return np.asarray(np.sum(self.root**2, axis=1), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
 class _Component:
     """One process with its scales: means are linear in the solved right-hand sides.
 
     Attributes:
-        prior: The warp's Gaussian.
+        warp: Name of the warp.
         share: s.
         factor: Lower Cholesky factor, shape [n, n].
         solved: Solutions for each scale, shape [n, S].
@@ -53,7 +72,7 @@ class _Component:
         offsets: Centre of a, shape [S].
     """
 
-    prior: WarpPrior
+    warp: str
     share: float
     factor: FloatArray
     solved: FloatArray
@@ -95,7 +114,9 @@ class ResponseModel:
     def __init__(self, responses: Responses, x: FloatArray, raw: FloatArray) -> None:
         self._responses = responses
         self._x = x
-        self._phi = responses.features(x)
+        self._seen = self._views(x)
+        self._levels = {name: _level(view) for name, view in self._seen.items()}
+        self._length = _LENGTH * math.sqrt(x.shape[1])
         known = raw[np.isfinite(raw)]
         self._y = np.where(np.isfinite(raw), raw, known.min() if known.size else 0.0)
         self._blind = not known.size
@@ -120,14 +141,14 @@ class ResponseModel:
         return self._gain(x, [leader.leading_scale()])
 
     def _gain(self, x: FloatArray, components: Sequence[_Component]) -> FloatArray:
-        phi = self._responses.features(x)
         gains = []
-        for component in components:
-            mean, variance = self._predict(component, phi, x)
+        for component, mean, variance in self._predictions(x, components):
             best = np.max(mean if self._blind else component.targets, axis=0)
             sigma2 = np.broadcast_to(variance[:, None], mean.shape)
             gain = log_expected_improvement(mean - best, sigma2, 0.0)
-            gains.append(gain - math.log(component.prior.unit) + component.log_weights)
+            gains.append(
+                gain - math.log(self._responses.warps[component.warp].unit) + component.log_weights
+            )
         return np.asarray(logsumexp(np.concatenate(gains, axis=1), axis=1), dtype=np.float64)
 
     def mean(self, x: FloatArray) -> FloatArray:
@@ -136,10 +157,8 @@ class ResponseModel:
         Args:
             x: Encodings, shape [m, d].
         """
-        phi = self._responses.features(x)
         total = np.zeros(len(x))
-        for component in self._components:
-            mean, _ = self._predict(component, phi, x)
+        for component, mean, _ in self._predictions(x, self._components):
             raw = component.offsets + component.scales * mean
             total += raw @ np.exp(component.log_weights)
         return total
@@ -162,39 +181,43 @@ class ResponseModel:
             np.concatenate([self._y, self.mean(x)]),
         )
 
+    def _predictions(
+        self, x: FloatArray, components: Sequence[_Component]
+    ) -> Iterator[tuple[_Component, FloatArray, FloatArray]]:
+        """Yield each component with means [m, S] and variance [m] on its warp's scale, offset included."""
+        views = self._views(x)
+        fresh = matern52(cdist(self._x, x), self._length)
+        for component in components:
+            yield component, *self._predict(component, views[component.warp], fresh)
+
     def _predict(
-        self, component: _Component, phi: FloatArray, x: FloatArray
+        self, component: _Component, view: _View, fresh: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Return means [m, S] and variance [m] on the warp's scale, the unknown offset included."""
-        prior, share = component.prior, component.share
-        root = phi @ prior.root
-        inside = np.sum(root**2, axis=1)
-        tau2 = prior.offset_variance
-        level = self._level(prior)
-        variance = (1.0 - share) * inside + share * level + tau2
-        centre = _centre(prior, share, phi)[:, None]
-        if not len(self._x) or self._blind:
+        share, level = component.share, self._levels[component.warp]
+        tau2 = self._responses.warps[component.warp].offset_variance
+        variance = (1.0 - share) * view.variance + share * level + tau2
+        centre = _centre(view, share)[:, None]
+        if self._blind:
             return centre, variance
-        cross = (1.0 - share) * (self._phi @ prior.root) @ root.T + tau2
-        cross += share * level * _matern(cdist(self._x, x), self._length)
+        cross = (1.0 - share) * self._seen[component.warp].root @ view.root.T + tau2
+        cross += share * level * fresh
         mean = centre + cross.T @ component.solved
         reduced = solve_triangular(component.factor, cross, lower=True)
         return mean, np.maximum(variance - np.sum(reduced**2, axis=0), 1e-6)
 
-    @property
-    def _length(self) -> float:
-        return _LENGTH * math.sqrt(self._x.shape[1])
-
-    def _level(self, prior: WarpPrior) -> float:
-        """Return the mean prior variance over the trials' and the typical features."""
-        root = self._phi @ prior.root if len(self._x) else np.ones((1, 1))
-        return float(np.clip(np.mean(np.sum(root**2, axis=1)), 0.1, 2.0))
+    def _views(self, x: FloatArray) -> dict[str, _View]:
+        phi = self._responses.features(x)
+        return {
+            name: _View(phi @ prior.root, phi @ prior.mean)
+            for name, prior in self._responses.warps.items()
+        }
 
     def _weighed(self) -> list[_Component]:
         """Return the components that matter, weights adding up to 1."""
+        fresh = matern52(cdist(self._x, self._x), self._length)
         made = [
-            self._component(prior, share, noise, math.log(weight))
-            for prior in self._responses.warps.values()
+            self._component(name, share, noise, math.log(weight), fresh)
+            for name in self._responses.warps
             for share, noise, weight in COMPONENTS
         ]
         pooled = np.concatenate([c.log_weights for c in made])
@@ -204,19 +227,18 @@ class ResponseModel:
         return [c.with_scales(keep, float(total)) for c, keep in chosen if keep.any()]
 
     def _component(
-        self, prior: WarpPrior, share: float, noise: float, log_prior: float
+        self, warp: str, share: float, noise: float, log_prior: float, fresh: FloatArray
     ) -> _Component:
-        n = len(self._x)
-        if not n or self._blind:
+        n, prior, view = len(self._x), self._responses.warps[warp], self._seen[warp]
+        if self._blind:
             one = np.zeros((n, 1))
             scale, offset = np.array([math.exp(prior.log_scale[0])]), np.array([prior.offset[0]])
             weights = np.array([TEMPER * log_prior])
-            return _Component(prior, share, np.zeros((n, n)), one, one, weights, scale, offset)
-        root = self._phi @ prior.root
-        kernel = (1.0 - share) * root @ root.T + prior.offset_variance
-        kernel += share * self._level(prior) * _matern(cdist(self._x, self._x), self._length)
+            return _Component(warp, share, np.zeros((n, n)), one, one, weights, scale, offset)
+        kernel = (1.0 - share) * view.root @ view.root.T + prior.offset_variance
+        kernel += share * self._levels[warp] * fresh
         factor = cholesky(kernel + (noise**2) * np.eye(n), lower=True)
-        centre = _centre(prior, share, self._phi)
+        centre = _centre(view, share)
         scales, log_scales = _scales(prior, self._y)
         offsets = _offsets(prior, self._y, centre, scales)
         targets = (self._y[:, None] - offsets) / scales
@@ -225,12 +247,17 @@ class ResponseModel:
         evidence = -0.5 * np.sum(residual * solved, axis=0) - n * np.log(scales)
         evidence -= float(np.sum(np.log(np.diag(factor))))
         weights = TEMPER * (evidence + log_prior + log_scales)
-        return _Component(prior, share, factor, solved, targets, weights, scales, offsets)
+        return _Component(warp, share, factor, solved, targets, weights, scales, offsets)
 
 
-def _centre(prior: WarpPrior, share: float, phi: FloatArray) -> FloatArray:
+def _centre(view: _View, share: float) -> FloatArray:
     """Return the prior mean, shape [n]: the past's, or nothing where the past has no say."""
-    return phi @ prior.mean if share < 1.0 else np.zeros(len(phi))
+    return view.centre if share < 1.0 else np.zeros(len(view.centre))
+
+
+def _level(seen: _View) -> float:
+    """Return the variance of new structure: the past's at the trials, within reason."""
+    return float(np.clip(np.mean(seen.variance), 0.1, 2.0)) if len(seen.root) else 1.0
 
 
 def _scales(prior: WarpPrior, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -254,8 +281,3 @@ def _offsets(prior: WarpPrior, y: FloatArray, centre: FloatArray, scales: FloatA
     seen = float(y.mean()) - scales * float(centre.mean())
     reach = 3.0 * scales * math.sqrt(prior.offset_variance)
     return np.asarray(seen + np.clip(expected - seen, -reach, reach), dtype=np.float64)
-
-
-def _matern(distance: FloatArray, length: float) -> FloatArray:
-    scaled = math.sqrt(5.0) * distance / length
-    return np.asarray((1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled), dtype=np.float64)

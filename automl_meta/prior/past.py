@@ -20,6 +20,7 @@ from automl_meta.prior.prior import (
     Observation,
     Portfolio,
     log_gain,
+    scores_of,
     support_of,
 )
 from automl_meta.prior.pruning import PrunerModel
@@ -126,7 +127,7 @@ class PastPrior:
         trials = support_of(observed, rng)
         units = encoder.to_units([trial.configuration for trial in trials])
         running = encoder.to_units(list(pending))
-        raw = np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
+        raw = scores_of(trials)
         rows = candidates(
             encoder,
             np.concatenate([units, running]),
@@ -155,9 +156,9 @@ class PastPrior:
         if len(observed) < HAND_OVER_FROM:
             return False
         trials = observed[-MAX_SUPPORT:]
-        raw = np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
-        x = self._encoder.encode([trial.configuration for trial in trials])
-        return ResponseModel(self.responses, x, raw).trust() < LEAST_TRUST
+        with _blas().limit(limits=1):
+            x = self._encoder.encode([trial.configuration for trial in trials])
+            return ResponseModel(self.responses, x, scores_of(trials)).trust() < LEAST_TRUST
 
     def _gain(
         self, x: FloatArray, raw: FloatArray, running: FloatArray, new: FloatArray

@@ -178,7 +178,7 @@ class Prior:
         self, x: FloatArray, trials: Sequence[Observation], n_trials: int
     ) -> list[tuple[float, TransferModel | TaskOnlyModel]]:
         """Return the models that decide and their weights, which add up to 1."""
-        raw = np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
+        raw = scores_of(trials)
         if n_trials < BLEND_FROM:
             return [(1.0, fit_transfer(self.meta, self.algorithm, x, raw))]
         present = fit_task_only(x, normal_scores(raw))
@@ -201,6 +201,11 @@ def log_gain(model: TransferModel | TaskOnlyModel, x: FloatArray) -> FloatArray:
     mean, variance = model.predict(x)
     best = model.predict(model.x)[0].max() if len(model.scores) else mean.max()
     return log_expected_improvement(mean, variance, float(best))
+
+
+def scores_of(trials: Sequence[Observation]) -> FloatArray:
+    """Return the scores of trials, shape [n]; NaN for failed ones."""
+    return np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
 
 
 def support_of(observed: Sequence[Observation], rng: np.random.Generator) -> Sequence[Observation]:

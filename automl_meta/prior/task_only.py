@@ -47,7 +47,7 @@ class TaskOnlyModel:
         Args:
             x: Encodings, shape [m, d].
         """
-        cross = _correlation(cdist(x, self.x), self.length)
+        cross = matern52(cdist(x, self.x), self.length)
         mean = self.mean + cross @ self.weights
         solved = solve_triangular(self.factor, cross.T, lower=True)
         return mean, np.maximum(self.variance * (1.0 - np.sum(solved**2, axis=0)), 1e-10)
@@ -65,7 +65,7 @@ class TaskOnlyModel:
         joint = np.concatenate([self.x, x])
         scores = np.concatenate([self.scores, self.predict(x)[0]])
         return _fit(
-            joint, scores, _correlation(cdist(joint, joint), self.length), self.length, self.noise
+            joint, scores, matern52(cdist(joint, joint), self.length), self.length, self.noise
         )[1]
 
 
@@ -79,7 +79,7 @@ def fit_task_only(x: FloatArray, y: FloatArray) -> TaskOnlyModel:
     distance = cdist(x, x)
     best: tuple[float, TaskOnlyModel] | None = None
     for length in _LENGTHS * np.sqrt(x.shape[1] / 6.0):
-        correlation = _correlation(distance, float(length))
+        correlation = matern52(distance, float(length))
         for noise in _NOISES:
             score, model = _fit(x, y, correlation, float(length), float(noise))
             if best is None or score > best[0]:
@@ -100,7 +100,13 @@ def _fit(
     return likelihood, TaskOnlyModel(x, y, length, noise, factor, weights, mean, variance)
 
 
-def _correlation(distance: FloatArray, length: float) -> FloatArray:
+def matern52(distance: FloatArray, length: float) -> FloatArray:
+    """Return the Matern 5/2 correlation of distances, any shape.
+
+    Args:
+        distance: Euclidean distances, >= 0.
+        length: Length scale, > 0.
+    """
     scaled = np.sqrt(5.0) * distance / length
     result: FloatArray = (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
     return result

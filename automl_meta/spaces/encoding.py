@@ -88,23 +88,7 @@ class Encoder:
         Returns:
             A valid unit matrix, shape [n, p].
         """
-        return self._settled(np.nan_to_num(matrix, nan=0.5))
-
-    def normalise_known(self, matrix: FloatArray) -> FloatArray:
-        """Do as ``normalise``, but leave blank what is NaN: a parameter that was not recorded.
-
-        Args:
-            matrix: Shape [n, p]; any real numbers, NaN allowed.
-
-        Returns:
-            A unit matrix that ``expand`` takes, shape [n, p].
-        """
-        result = self._settled(np.nan_to_num(matrix, nan=0.5))
-        result[np.isnan(matrix)] = np.nan
-        return result
-
-    def _settled(self, matrix: FloatArray) -> FloatArray:
-        result = np.clip(matrix, 0.0, 1.0)
+        result = np.clip(np.nan_to_num(matrix, nan=0.5), 0.0, 1.0)
         for column, (levels, distribution) in enumerate(
             zip(self._levels, self.space.distributions.values(), strict=True)
         ):
@@ -116,6 +100,19 @@ class Encoder:
             if condition is not None:
                 inactive = ~self._holds(result, condition.parent, condition.values)
                 result[inactive, column] = np.nan
+        return result
+
+    def normalise_known(self, matrix: FloatArray) -> FloatArray:
+        """Do as ``normalise``, but leave blank what is NaN: a parameter that was not recorded.
+
+        Args:
+            matrix: Shape [n, p]; any real numbers, NaN allowed.
+
+        Returns:
+            A unit matrix that ``expand`` takes, shape [n, p].
+        """
+        result = self.normalise(matrix)
+        result[np.isnan(matrix)] = np.nan
         return result
 
     def sample_units(self, rng: np.random.Generator, n: int) -> FloatArray:

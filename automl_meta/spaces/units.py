@@ -36,15 +36,13 @@ def index_of(distribution: CategoricalDistribution, value: object) -> int | None
     return None
 
 
-def contains(distribution: BaseDistribution, value: object) -> bool:
+def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Tell whether a value belongs to a distribution, by type and range."""
+    if not covers(distribution, value):
+        return False
     if isinstance(distribution, CategoricalDistribution):
-        return index_of(distribution, value) is not None
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        return False
+        return True
     assert isinstance(distribution, FloatDistribution | IntDistribution)
-    if not math.isfinite(value) or not distribution.low <= value <= distribution.high:
-        return False
     if distribution.step is None:
         return True
     steps = (float(value) - distribution.low) / distribution.step
