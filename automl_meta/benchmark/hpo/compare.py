@@ -1,0 +1,248 @@
+"""Run methods on problems: train on four fifths of the tasks, search on the others, keep every search.
+
+A *unit* is one method on one fold of one problem. Its searches are appended to a file of its own as they
+finish, so an interrupted comparison goes on where it stopped; a cut-off last line is run again.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from automl_meta._typing import JSON
+from automl_meta.benchmark.hpo.groups import folds_of_groups
+from automl_meta.benchmark.hpo.methods import Method, Past
+from automl_meta.benchmark.hpo.problem import Problem
+from automl_meta.benchmark.hpo.search import run_search
+from automl_meta.benchmark.hpo.sources import load_problem
+from automl_meta.exceptions import StoreError, check_least
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class HpoSettings:
+    """How much is run.
+
+    Attributes:
+        seeds: Searches a task of fast methods, with seeds 0, 1, ...; slow ones run what the problem's
+            definition allows, at most.
+        trials: Trials of a search, at most the definition's; None for these.
+        workers: Trials of a search that run at once.
+        jobs: Processes.
+    """
+
+    seeds: int = 5
+    trials: int | None = None
+    workers: int = 1
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        check_least(self, "compare", {"seeds": 1, "workers": 1, "jobs": 1})
+        if self.trials is not None:
+            check_least(self, "compare", {"trials": 1})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one method runs on one problem.
+
+    Attributes:
+        tasks: Numbers of the tasks.
+        seeds: How many searches a task.
+        trials: Trials of a search.
+    """
+
+    tasks: tuple[int, ...]
+    seeds: int
+    trials: int
+
+
+@dataclass(frozen=True)
+class _Unit:
+    problem: str
+    method: Method
+    fold: int
+    path: Path
+
+
+def plan_of(problem: Problem, method: Method, settings: HpoSettings) -> Plan:
+    """Return what a method runs on a problem.
+
+    Args:
+        problem: The problem.
+        method: The method.
+        settings: How much is asked for.
+    """
+    definition = problem.definition
+    trials = min(settings.trials or definition.trials, definition.trials)
+    n = len(problem.names)
+    if not method.slow:
+        return Plan(tuple(range(n)), settings.seeds, trials)
+    tasks = range(n)
+    if 0 < definition.slow_tasks < n:
+        spaced = np.linspace(0, n - 1, definition.slow_tasks).round().astype(int)
+        tasks = [int(i) for i in dict.fromkeys(spaced.tolist())]
+    return Plan(
+        tuple(tasks),
+        min(settings.seeds, definition.slow_seeds),
+        min(trials, definition.slow_trials),
+    )
+
+
+def run_comparison(
+    problems: Sequence[str],
+    methods: Sequence[Method],
+    folder: Path,
+    settings: HpoSettings,
+    *,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Run what is not there yet.
+
+    Args:
+        problems: Names or paths of definitions.
+        methods: The methods.
+        folder: Where the searches are kept.
+        settings: How much.
+        on_progress: Called after each unit with (done, all, name).
+
+    Raises:
+        InvalidParameterError: If a problem or a setting breaks its rule.
+        StoreError: If data are missing.
+    """
+    units = [
+        _Unit(name, method, fold, unit_path(folder, load_problem(name), method, fold))
+        for name in problems
+        for method in methods
+        for fold in range(load_problem(name).definition.folds)
+    ]
+    results = Parallel(n_jobs=settings.jobs, return_as="generator_unordered")(
+        delayed(_run_unit)(unit, settings) for unit in units
+    )
+    for done, name in enumerate(results, start=1):
+        if on_progress:
+            on_progress(done, len(units), name)
+
+
+def unit_path(folder: Path, problem: Problem, method: Method, fold: int) -> Path:
+    """Return the file of one method on one fold.
+
+    Args:
+        folder: The comparison's folder.
+        problem: The problem.
+        method: The method.
+        fold: Number of the fold.
+    """
+    title = "".join(c if c.isalnum() or c in "-_." else "_" for c in method.name)
+    return folder / RUNS / problem.definition.name / title / f"fold-{fold}.jsonl"
+
+
+def _run_unit(unit: _Unit, settings: HpoSettings) -> str:
+    problem = load_problem(unit.problem)
+    folds = folds_of_groups(problem.groups, problem.definition.folds)
+    plan = plan_of(problem, unit.method, settings)
+    done = {(r["task"], r["seed"]) for r in read_unit(unit.path) if len(r["scores"]) >= plan.trials}
+    wanted = [
+        (task, seed)
+        for seed in range(plan.seeds)
+        for task in plan.tasks
+        if folds[task] == unit.fold and (problem.names[task], seed) not in done
+    ]
+    name = f"{problem.definition.name} {unit.method.name} fold {unit.fold}"
+    if not wanted:
+        return name
+    unit.path.parent.mkdir(parents=True, exist_ok=True)
+    tasks = [problem.past(int(t)) for t in np.flatnonzero(folds != unit.fold)]
+    begin = perf_counter()
+    make = unit.method.learn(Past(problem.space, tasks))
+    learned = perf_counter() - begin
+    with unit.path.open("a", encoding="utf-8") as file:
+        for task, seed in wanted:
+            trace = run_search(
+                make(seed),
+                problem.objective(task),
+                problem.space,
+                plan.trials,
+                workers=settings.workers,
+            )
+            row = {
+                "task": problem.names[task],
+                "seed": seed,
+                "learn_seconds": round(learned, 2),
+                "seconds": round(float(np.median([s for s in trace.seconds if s > 0] or [0])), 5),
+                "scores": [None if np.isnan(s) else round(s, 7) for s in trace.scores],
+            }
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+    return name
+
+
+def read_unit(path: Path) -> Iterator[JSON]:
+    """Yield the searches of one file; a cut-off line is left out.
+
+    Args:
+        path: A file that need not exist.
+    """
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def read_comparison(
+    problem: Problem, methods: Sequence[Method], folder: Path, settings: HpoSettings
+) -> pd.DataFrame:
+    """Return the finished searches of one problem, of tasks that every method has finished.
+
+    Args:
+        problem: The problem.
+        methods: The methods.
+        folder: Where the searches are kept.
+        settings: How much was asked for.
+
+    Returns:
+        One row a trial: ``task``, ``method``, ``seed``, ``trial`` (from 0), ``score`` (greater is better,
+        NaN for a failed trial), ``seconds`` (the search's median proposal), ``learn_seconds``.
+
+    Raises:
+        StoreError: If a method has finished no task.
+    """
+    parts = []
+    for method in methods:
+        plan = plan_of(problem, method, settings)
+        names = {problem.names[t] for t in plan.tasks}
+        rows = {
+            (r["task"], r["seed"]): r
+            for fold in range(problem.definition.folds)
+            for r in read_unit(unit_path(folder, problem, method, fold))
+            if r["task"] in names and r["seed"] < plan.seeds and len(r["scores"]) >= plan.trials
+        }
+        if not rows:
+            msg = f"{method.name} has no finished search on {problem.definition.name} in {folder}. Run it."
+            raise StoreError(msg)
+        parts += [
+            pd.DataFrame(
+                {
+                    "task": task,
+                    "method": method.name,
+                    "seed": seed,
+                    "trial": np.arange(plan.trials),
+                    "score": np.array(row["scores"][: plan.trials], dtype=np.float64),
+                    "seconds": row["seconds"],
+                    "learn_seconds": row["learn_seconds"],
+                }
+            )
+            for (task, seed), row in sorted(rows.items())
+        ]
+    table = pd.concat(parts, ignore_index=True)
+    common = set.intersection(*(set(g["task"]) for _, g in table.groupby("method")))
+    return table[table["task"].isin(common)].reset_index(drop=True)

@@ -1,0 +1,102 @@
+"""What a method of a comparison is, and the plain ones. A new one is one small class.
+
+A method learns once from the past tasks of a fold and then makes searches; every search is driven in the
+same way, by ``search.run_search``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from optuna.samplers import BaseSampler
+
+from automl_meta.benchmark.hpo.search import Search
+from automl_meta.metadata.past import PastTask
+from automl_meta.search import MetaLearner
+from automl_meta.spaces import SearchSpace
+
+#: Starting points of ours, before the model speaks.
+OUR_START = 3
+
+#: Seed to a search.
+Searcher = Callable[[int], Search]
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What a method may learn from.
+
+    Attributes:
+        space: The search space.
+        tasks: The past tasks of a fold.
+        seed: Seed of the learning.
+    """
+
+    space: SearchSpace
+    tasks: Sequence[PastTask]
+    seed: int = 0
+
+
+class Method(Protocol):
+    """A way to search."""
+
+    @property
+    def name(self) -> str:
+        """As reports call it."""
+        ...
+
+    @property
+    def slow(self) -> bool:
+        """Whether it runs with the definition's smaller number of seeds, trials and tasks."""
+        ...
+
+    def learn(self, past: Past) -> Searcher:
+        """Learn from the past tasks.
+
+        Args:
+            past: The past tasks.
+
+        Returns:
+            Makes the searches on new tasks.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Cold:
+    """An Optuna sampler that knows no past.
+
+    Attributes:
+        name: As reports call it.
+        sampler: Seed to sampler.
+        slow: See ``Method``.
+    """
+
+    name: str
+    sampler: Callable[[int], BaseSampler]
+    slow: bool = False
+
+    def learn(self, past: Past) -> Searcher:
+        """Learn nothing."""
+        return lambda seed: Search(self.sampler(seed), past.space)
+
+
+@dataclass(frozen=True)
+class AutoMLMeta:
+    """Ours: starting points and sampler of a ``MetaLearner``.
+
+    Attributes:
+        name: As reports call it.
+        start: Starting points before the model speaks.
+        slow: See ``Method``.
+    """
+
+    name: str = "automl-meta"
+    start: int = OUR_START
+    slow: bool = False
+
+    def learn(self, past: Past) -> Searcher:
+        """Learn a ``PastPrior``."""
+        learner = MetaLearner.from_tasks(past.tasks, past.space, seed=past.seed)
+        start = learner.prior.warm_start(self.start)
+        return lambda seed: Search(learner.sampler(seed=seed), past.space, start)

@@ -1,0 +1,32 @@
+"""The methods by the names that the command line and reports use."""
+
+from collections.abc import Mapping
+
+from optuna.samplers import CmaEsSampler, GPSampler, RandomSampler, TPESampler
+
+from automl_meta.benchmark.hpo.methods import AutoMLMeta, Cold, Method
+from automl_meta.benchmark.hpo.portfolio import PortfolioThen
+
+
+def methods() -> Mapping[str, Method]:
+    """Return every method by the name that ``--methods`` takes.
+
+    Example:
+        >>> methods()["tpe"].name
+        'TPE'
+    """
+    return {
+        "automl-meta": AutoMLMeta(),
+        "random": Cold("random", lambda seed: RandomSampler(seed=seed)),
+        "tpe": Cold("TPE", lambda seed: TPESampler(seed=seed)),
+        "tpe-univariate": Cold(
+            "TPE univariate", lambda seed: TPESampler(seed=seed, multivariate=False)
+        ),
+        "gp": Cold("GPSampler", lambda seed: GPSampler(seed=seed), slow=True),
+        "cma-es": Cold("CMA-ES", lambda seed: CmaEsSampler(seed=seed)),
+        "portfolio": PortfolioThen("portfolio"),
+        "portfolio+tpe": PortfolioThen("portfolio + TPE", lambda seed: TPESampler(seed=seed)),
+        "portfolio+gp": PortfolioThen(
+            "portfolio + GPSampler", lambda seed: GPSampler(seed=seed), slow=True
+        ),
+    }
