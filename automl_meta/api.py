@@ -20,10 +20,12 @@ from automl_meta.tasks.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl_meta.benchmark.hpo.compare import HpoSettings
+    from automl_meta.benchmark.hpo.methods import Method as HpoMethod
     from automl_meta.benchmark.live import LiveSettings, Method
     from automl_meta.spaces import SearchSpace
 
-__all__ = ["FitResult", "compare", "fit", "load_result", "load_task", "predict"]
+__all__ = ["FitResult", "benchmark_hpo", "compare", "fit", "load_result", "load_task", "predict"]
 
 
 @dataclass(frozen=True)
@@ -285,3 +287,70 @@ def compare(
         notes=comparison_notes(table, tasks, settings),
     )
     return page
+
+
+def benchmark_hpo(
+    problems: Sequence[str],
+    methods: "Sequence[HpoMethod]",
+    output: str | Path,
+    *,
+    settings: "HpoSettings | None" = None,
+    title: str = "Search benchmark",
+    command: str = "",
+    fix: bool = False,
+    on_progress: "Callable[[int, int, str], None] | None" = None,
+) -> Path:
+    """Compare search methods on recorded and surrogate problems and write a report.
+
+    Every search is kept in ``output``, so an interrupted comparison goes on where it stopped, and methods,
+    seeds and trials may be added.
+
+    Args:
+        problems: Names of definitions in ``tasks/hpo``, or paths of such files.
+        methods: The methods, the one that is compared with the others first. A new method is one small class
+            with the shape of ``benchmark.hpo.methods.Method``.
+        output: Folder of the report.
+        settings: Seeds, trials, workers and processes.
+        title: Heading of the report.
+        command: The command to quote in the report.
+        fix: Store the best known scores for later comparisons, where a problem's whole space is open.
+        on_progress: Called after each part with (done, all, name).
+
+    Returns:
+        Path of ``report.html``; beside it ``report.md``, the figures, ``results.parquet`` and ``hpob/``.
+
+    Raises:
+        InvalidParameterError: If there is no problem or no method, or a setting breaks its rule.
+        StoreError: If data of a problem are missing.
+    """
+    import pandas as pd
+
+    from automl_meta.benchmark.hpo.compare import HpoSettings, read_comparison, run_comparison
+    from automl_meta.benchmark.hpo.publish import fix_scales, protocol_notes, scales_of, write_hpob
+    from automl_meta.benchmark.hpo.sources import load_problem
+    from automl_meta.report.benchmark import benchmark_report
+    from automl_meta.report.benchmark_numbers import problem_numbers
+
+    chosen = HpoSettings() if settings is None else settings
+    for name, given in (("problems", problems), ("methods", methods)):
+        if not given:
+            raise InvalidParameterError.of(name, "compare", "at least one", given, "Name one.")
+    folder = Path(output)
+    loaded = [load_problem(name) for name in problems]
+    run_comparison(problems, methods, folder, chosen, on_progress=on_progress)
+    found, tables = [], []
+    for problem in loaded:
+        table = read_comparison(problem, methods, folder, chosen)
+        if fix and not problem.definition.table:
+            fix_scales(problem, table)
+        scales, name = scales_of(problem), problem.definition.name
+        write_hpob(name, table, scales, folder / "hpob")
+        tables.append(table.assign(problem=name))
+        found.append(
+            problem_numbers(
+                table, scales, name=name, title=problem.definition.title, ours=methods[0].name
+            )
+        )
+    pd.concat(tables, ignore_index=True).to_parquet(folder / "results.parquet", index=False)
+    notes = protocol_notes(loaded, methods, chosen)
+    return benchmark_report(found, folder, title=title, command=command, notes=notes)

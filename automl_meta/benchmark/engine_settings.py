@@ -10,7 +10,7 @@ import torch
 from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.fewshot.device import imports_unwatched, keep_freed_memory
 
-WHERE = "bench engine"
+WHERE = "benchmark engine"
 EXECUTIONS = ("folded", "vectorized", "looped")
 _CHOICES = {
     "order": ("second", "first"),
@@ -127,5 +127,5 @@ def same_for_everyone(settings: EngineSettings) -> Iterator[torch.device]:
 
 def _refused(name: str, rule: str, value: object) -> InvalidParameterError:
     return InvalidParameterError.of(
-        name, WHERE, rule, value, "See automl-meta bench engine --help."
+        name, WHERE, rule, value, "See automl-meta benchmark engine --help."
     )

@@ -1,4 +1,4 @@
-"""``automl-meta bench``: how fast the package's parts are, beside other libraries."""
+"""``automl-meta benchmark``: the package's parts beside other libraries."""
 
 import shlex
 import sys
@@ -7,22 +7,24 @@ from typing import Annotated
 
 import typer
 
+from automl_meta.cli.hpo import hpo
 from automl_meta.cli.progress import counter
 from automl_meta.cli.values import decimal, whole
 from automl_meta.exceptions import InvalidParameterError
 
-_WHERE = "bench engine"
+_WHERE = "benchmark engine"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     group = typer.Typer(
-        help="Time the package's parts beside other libraries.",
+        help="Measure the package's parts beside other libraries.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     group.command("engine")(engine)
-    app.add_typer(group, name="bench")
+    group.command("hpo")(hpo)
+    app.add_typer(group, name="benchmark")
 
 
 def engine(  # noqa: PLR0917 - typer turns the parameters into options
@@ -127,7 +129,7 @@ def engine(  # noqa: PLR0917 - typer turns the parameters into options
         memory=memory,
     )
     folder = None if output is None else new_folder(output)
-    with counter("bench engine") as progress:
+    with counter("benchmark engine") as progress:
         document = bench_engine(
             settings, command=shlex.join(["automl-meta", *sys.argv[1:]]), on_progress=progress
         )

@@ -1,4 +1,4 @@
-"""``automl-meta compare``: our search beside cold ones on live tasks."""
+"""``automl-meta compare``: our search beside others, on live tasks or on a problem of recorded evaluations."""
 
 import shlex
 import sys
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from automl_meta.cli.hpo import known_names, run_hpo
 from automl_meta.cli.progress import counter
 from automl_meta.cli.values import whole
-from automl_meta.exceptions import InvalidParameterError
 
 
 def register(app: typer.Typer) -> None:
@@ -18,15 +18,26 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(  # noqa: PLR0917 - typer turns the parameters into options
+    problem: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="live, or problems of tasks/hpo such as lcbench, or all."),
+    ] = "live",
     suite: Annotated[
         str,
         typer.Option(metavar="S", help="A suite in tasks/, or the path of a suite's TOML file."),
     ] = "live",
     family: Annotated[str, typer.Option(metavar="NAME", help="The family to search.")] = "auto",
     methods: Annotated[
-        str, typer.Option(metavar="A,B", help="Any of automl-meta, tpe, tpe-univariate, random.")
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Methods; for live tasks automl-meta, tpe, tpe-univariate, random, portfolio+gp.",
+        ),
     ] = "automl-meta,tpe",
-    trials: Annotated[str, typer.Option(metavar="N", help="Trials of each search.")] = "25",
+    trials: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Trials of each search.  [default: 25, or the problem's]"),
+    ] = None,
     folds: Annotated[str, typer.Option(metavar="K", help="Cross-validation folds.")] = "3",
     seeds: Annotated[
         str, typer.Option(metavar="N", help="Searches a task and method, with seeds 0 to N-1.")
@@ -42,25 +53,25 @@ def compare(  # noqa: PLR0917 - typer turns the parameters into options
         Path, typer.Option(metavar="DIR", help="Where the report goes; an interrupted one goes on.")
     ] = Path("comparison"),
 ) -> None:
-    """Compare search methods on live tasks.
+    """Compare search methods.
 
-    All methods get the same spaces, folds, seeds and limits. An interrupted comparison goes on where it
+    On live tasks models are trained, a suite and a family say which; on problems of recorded evaluations the
+    searches alone cost time (see automl-meta benchmark hpo). All methods get the same spaces, folds, seeds and limits. An interrupted comparison goes on where it
     stopped; more methods, tasks and seeds may join it, other settings may not.
     """
+    if problem != "live":
+        run_hpo(problem, methods, trials, seeds, workers="1", jobs=jobs, fix=False, output=output)
+        return
+
     from automl_meta.api import compare as compare_methods
     from automl_meta.benchmark.live import META, RANDOM, TPE, TPE_UNIVARIATE, LiveSettings
     from automl_meta.cli.screen import quiet_libraries
 
     quiet_libraries()
     known = {"automl-meta": META, "tpe": TPE, "tpe-univariate": TPE_UNIVARIATE, "random": RANDOM}
-    names = [name.strip() for name in methods.split(",")]
-    for name in names:
-        if name not in known:
-            raise InvalidParameterError.of(
-                "methods", "compare", f"among {', '.join(known)}", name, "Separate them by commas."
-            )
+    names = known_names(methods, known)
     settings = LiveSettings(
-        trials=whole(trials, "trials", low=1, where="compare"),
+        trials=whole("25" if trials is None else trials, "trials", low=1, where="compare"),
         folds=whole(folds, "folds", low=2, where="compare"),
         seeds=tuple(range(whole(seeds, "seeds", low=1, where="compare"))),
         max_rows=whole(max_rows, "max_rows", low=50, where="compare"),

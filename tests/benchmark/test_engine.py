@@ -304,10 +304,10 @@ def test_the_layers_are_those_of_the_network() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ways": 1}, "'ways' parameter of bench engine must be an int >= 2"),
+        ({"ways": 1}, "'ways' parameter of benchmark engine must be an int >= 2"),
         ({"repeats": 1}, "'repeats'"),
         ({"chunk": 0}, "'chunk'"),
-        ({"order": "third"}, "'order' parameter of bench engine must be one of second, first"),
+        ({"order": "third"}, "'order' parameter of benchmark engine must be one of second, first"),
         ({"net": "resnet"}, "'net'"),
         ({"matmul": "low"}, "'matmul'"),
         ({"executions": ("folded", "magic")}, "'executions'"),
@@ -333,14 +333,14 @@ def test_no_gpu() -> None:
 def test_the_files(tmp_path: Path) -> None:
     folder = new_folder(tmp_path / "a" / "b")
     document = bench_engine(
-        replace(TINY, executions=("looped",)), command="automl-meta bench engine"
+        replace(TINY, executions=("looped",)), command="automl-meta benchmark engine"
     )
     write_engine(document, folder)
     assert json.loads((folder / "result.json").read_text()) == document
     text = (folder / "report.md").read_text()
     assert text == markdown_report(document)
     assert "MAML, conv4-4 (stride), 2-way 1-shot" in text
-    assert "automl-meta bench engine" in text
+    assert "automl-meta benchmark engine" in text
     header, rows = table(document)
     assert all(len(row) == len(header) for row in rows)
     assert [float(row[1]) for row in rows] == sorted(float(row[1]) for row in rows)

@@ -23,7 +23,7 @@ COMMANDS = (
     "suggest",
     "compare",
     "fewshot",
-    "bench",
+    "benchmark",
 )
 
 

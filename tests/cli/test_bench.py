@@ -9,7 +9,7 @@ from automl_meta.cli.app import run
 OPTIONS = (
     "--ways 2 --queries 1 --steps 1 --tasks 2 --filters 4 --threads 1 --repeats 2 --device cpu"
 )
-SMALL = ["bench", "engine", *OPTIONS.split(), "--peers", "none", "--executions", "folded,looped"]
+SMALL = ["benchmark", "engine", *OPTIONS.split(), "--peers", "none", "--executions", "folded,looped"]
 SMALL += ["--no-memory"]
 
 
@@ -63,19 +63,19 @@ def test_json_holds_the_settings(capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("extra", "code", "message"),
     [
-        ("--ways 1", 2, "'ways' parameter of bench engine must be an int >= 2"),
-        ("--repeats one", 2, "'repeats' parameter of bench engine must be an int >= 2"),
-        ("--chunk some", 2, "'chunk' parameter of bench engine must be an int >= 1"),
-        ("--order third", 2, "'order' parameter of bench engine must be one of second, first"),
-        ("--peers learn2learn", 2, "'peers' parameter of bench engine must be auto or none"),
-        ("--executions folded,magic", 2, "'executions' parameter of bench engine"),
-        ("--inner-rate -1", 2, "'inner_rate' parameter of bench engine must be a finite number"),
-        ("--data mnist", 2, "'data' parameter of bench engine"),
+        ("--ways 1", 2, "'ways' parameter of benchmark engine must be an int >= 2"),
+        ("--repeats one", 2, "'repeats' parameter of benchmark engine must be an int >= 2"),
+        ("--chunk some", 2, "'chunk' parameter of benchmark engine must be an int >= 1"),
+        ("--order third", 2, "'order' parameter of benchmark engine must be one of second, first"),
+        ("--peers learn2learn", 2, "'peers' parameter of benchmark engine must be auto or none"),
+        ("--executions folded,magic", 2, "'executions' parameter of benchmark engine"),
+        ("--inner-rate -1", 2, "'inner_rate' parameter of benchmark engine must be a finite number"),
+        ("--data mnist", 2, "'data' parameter of benchmark engine"),
         ("--data omniglot --data-folder {folder}", 1, "No Omniglot in"),
         (
             "--output {folder}",
             2,
-            "'output' parameter of bench engine must be a new or empty folder",
+            "'output' parameter of benchmark engine must be a new or empty folder",
         ),
     ],
 )
@@ -90,10 +90,10 @@ def test_errors_are_one_line(
 
 
 def test_help_names_the_defaults(capsys: pytest.CaptureFixture) -> None:
-    assert run(["bench", "engine", "--help"]) == 0
+    assert run(["benchmark", "engine", "--help"]) == 0
     shown = capsys.readouterr().out
     for option in ("--ways", "--matmul", "--chunk", "--peers", "--data-folder"):
         assert option in shown
     assert "[default: 32]" in shown
-    assert run(["bench", "--help"]) == 0
+    assert run(["benchmark", "--help"]) == 0
     assert "engine" in capsys.readouterr().out

@@ -84,7 +84,7 @@ def plan_of(problem: Problem, method: Method, settings: HpoSettings) -> Plan:
     n = len(problem.names)
     if not method.slow:
         return Plan(tuple(range(n)), settings.seeds, trials)
-    tasks = range(n)
+    tasks = list(range(n))
     if 0 < definition.slow_tasks < n:
         spaced = np.linspace(0, n - 1, definition.slow_tasks).round().astype(int)
         tasks = [int(i) for i in dict.fromkeys(spaced.tolist())]

@@ -19,7 +19,14 @@ from automl_meta.spaces import Condition, SearchSpace
 
 _FOLDER = "hpo"
 _REQUIRED = {"title": str, "source": str, "score": str, "table": bool, "trials": int}
-_OPTIONAL = {"folds": 5, "past": 2000, "slow_seeds": 3, "slow_trials": 50, "slow_tasks": 0, "worst": 0.0}
+_OPTIONAL = {
+    "folds": 5,
+    "past": 2000,
+    "slow_seeds": 3,
+    "slow_trials": 50,
+    "slow_tasks": 0,
+    "worst": 0.0,
+}
 _PARAMETER_KEYS = {"name", "low", "high", "log", "integer", "choices", "parent", "values"}
 
 
@@ -117,9 +124,10 @@ def _definition(path: Path, document: dict[str, Any]) -> Definition:
                 key, path.name, f"a {kind.__name__}", value, "Correct it."
             )
     parameters = document.get("parameter")
+    values: dict[str, Any] = {**_OPTIONAL, **document}
     return Definition(
         name=path.stem,
-        **{key: document.get(key, _OPTIONAL.get(key)) for key in (*_REQUIRED, *_OPTIONAL)},
+        **{key: values[key] for key in (*_REQUIRED, *_OPTIONAL)},
         options=document.get("options", {}),
         space=None if parameters is None else _space(path, parameters),
     )

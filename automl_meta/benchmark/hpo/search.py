@@ -9,7 +9,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from automl_meta._typing import Configuration
+from automl_meta._typing import Configuration, ParamValue
 from automl_meta.benchmark.hpo.problem import Objective
 from automl_meta.spaces import SearchSpace
 
@@ -86,11 +86,11 @@ class _Driver:
         self._search = search
         self._study = optuna.create_study(direction="maximize", sampler=search.sampler)
 
-    def ask(self) -> dict[str, object]:
+    def ask(self) -> dict[str, ParamValue]:
         """Return the next proposal."""
         return dict(self._search.space.suggest(self._study.ask()))
 
-    def queued(self, start: Configuration) -> dict[str, object]:
+    def queued(self, start: Configuration) -> dict[str, ParamValue]:
         """Start a trial at a given point; what the point leaves open is the middle of the range."""
         self._study.enqueue_trial(self._search.space.clip(start))
         return self.ask()

@@ -103,7 +103,7 @@ def _space_of_settings(
             else:
                 distributions[full] = CategoricalDistribution(values)
             conditions[full] = Condition("algorithm", (kind,))
-    configurations = [
+    configurations: list[Configuration] = [
         {
             "algorithm": s["algorithm"],
             **{
@@ -127,7 +127,7 @@ def _openml100(definition: Definition, data: Path) -> Problem:
     tasks = []
     for number, group in table.groupby("task_id", sort=True):
         records = [
-            {k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
+            {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
             for row in group[parameters].to_dict("records")
         ]
         scores = group["predictive_accuracy"].to_numpy(dtype=np.float64)
@@ -148,7 +148,7 @@ def _openml100(definition: Definition, data: Path) -> Problem:
 def _qualities(table: pd.DataFrame, task: int) -> Mapping[str, float]:
     if task not in table.index:
         return {}
-    row = pd.to_numeric(table.loc[task].drop("name"), errors="coerce").dropna()
+    row: dict[Any, Any] = table.drop(columns="name").loc[[task]].iloc[0].dropna().to_dict()
     return {str(name): float(value) for name, value in row.items()}
 
 
@@ -156,7 +156,9 @@ def _evaluations(definition: Definition, _data: Path) -> Problem:
     problem = definition.options["problem"]
     folder = Path(definition.options.get("folder", tasks_folder() / "evaluations"))
     table = read_evaluations(folder)
-    records = [r for r in read_tasks(folder) if (r.kind == "regression") == (problem == "regression")]
+    records = [
+        r for r in read_tasks(folder) if (r.kind == "regression") == (problem == "regression")
+    ]
     table = table[table["task"].isin([r.title for r in records]) & (table["origin"] != "random")]
     names = list(dict.fromkeys(table["family"]))
     space = combine([get_family(name) for name in names]).space(problem)

@@ -45,7 +45,7 @@ class SurrogateNetwork:
             self._session = onnxruntime.InferenceSession(
                 str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own
+        except Exception as error:
             msg = f"Cannot read the surrogate in {folder}: {error}. Check the data folder."
             raise StoreError(msg) from error
         self._options = definition.options
@@ -64,7 +64,7 @@ class SurrogateNetwork:
         """
         before, after = (list(self._options.get(k, {}).values()) for k in ("before", "after"))
         numbers = [
-            [*before, *(float(c.get(n, 0.0) or 0.0) for n in self._numbers), *after]  # type: ignore[arg-type]
+            [*before, *(float(c.get(n, 0.0) or 0.0) for n in self._numbers), *after]
             for c in configurations
         ]
         code = self._codes[self._options["task"]][self.tasks[task]]

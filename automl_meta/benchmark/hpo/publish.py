@@ -1,0 +1,146 @@
+"""What a comparison leaves beside its report: scales of regret, per-trial results, notes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from automl_meta._resources import tasks_folder
+from automl_meta.benchmark.hpo.compare import HpoSettings, plan_of
+from automl_meta.benchmark.hpo.methods import Method
+from automl_meta.benchmark.hpo.problem import Problem
+from automl_meta.metadata.files import write_whole
+from automl_meta.runs.result import machine_record, versions_record
+from automl_meta.statistics import incumbent, normalised_regret
+
+if TYPE_CHECKING:
+    from automl_meta._typing import JSON
+
+_SCALES = "hpo/scales"
+
+
+def scales_of(problem: Problem) -> dict[str, tuple[float, float]]:
+    """Return worst and best known score of each task, which regret is measured between.
+
+    On a table they are the table's. Where the whole space is open they are the stored ones, fixed once by
+    ``fix_scales``, or those of the recorded settings where none are stored.
+
+    Args:
+        problem: The problem.
+    """
+    recorded = {name: problem.scale(i) for i, name in enumerate(problem.names)}
+    path = tasks_folder() / _SCALES / f"{problem.definition.name}.json"
+    if problem.definition.table or not path.exists():
+        return recorded
+    stored: Mapping[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: (stored[name][0], stored[name][1]) if name in stored else scale
+        for name, scale in recorded.items()
+    }
+
+
+def fix_scales(problem: Problem, table: pd.DataFrame) -> Path:
+    """Store worst recorded score and best known one, that of any method included, for all later comparisons.
+
+    Args:
+        problem: A problem whose whole space is open.
+        table: Every method's searches.
+
+    Returns:
+        The file, among the definitions.
+    """
+    top = table.groupby("task")["score"].max()
+    scales = {}
+    for number, name in enumerate(problem.names):
+        worst, best = problem.scale(number)
+        found = float(top[name]) if name in top.index else best
+        scales[name] = [round(worst, 7), round(max(best, found), 7)]
+    folder = tasks_folder() / _SCALES
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{problem.definition.name}.json"
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(pair)}" for name, pair in scales.items())
+    write_whole(path, "{\n" + lines + "\n}\n")
+    return path
+
+
+def write_hpob(
+    problem: str, table: pd.DataFrame, scales: Mapping[str, tuple[float, float]], folder: Path
+) -> None:
+    """Write the per-trial results of each method in the layout of HPO-B's result files.
+
+    That is {search space: {data set: {seed: [normalised score of the best trial so far, ...]}}}, one file a
+    method; several problems share it.
+
+    Args:
+        problem: Name of the problem, in the place of the search space.
+        table: The searches.
+        scales: Task to worst and best known score.
+        folder: Where the files go.
+
+    Reference:
+        Pineda-Arango et al. (2021), HPO-B, and its benchmark-plot code's result files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for method, rows in table.groupby("method", sort=False):
+        title = "".join(c if c.isalnum() or c in "-_." else "_" for c in str(method))
+        path = folder / f"{title}.json"
+        document: JSON = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found: dict[str, dict[str, list[float]]] = {}
+        for (task, seed), run in rows.groupby(["task", "seed"]):
+            worst, best = scales[str(task)]
+            regret = normalised_regret(incumbent(run["score"].to_numpy()), best, worst)
+            found.setdefault(str(task), {})[str(seed)] = [round(1.0 - float(r), 6) for r in regret]
+        write_whole(path, json.dumps({**document, problem: found}))
+
+
+def protocol_notes(
+    problems: Sequence[Problem], methods: Sequence[Method], settings: HpoSettings
+) -> list[str]:
+    """Return what a reader of the report must know.
+
+    Args:
+        problems: The problems.
+        methods: The methods.
+        settings: How much was run.
+    """
+    machine, versions = machine_record(), versions_record()
+    plans = [(p, m, plan_of(p, m, settings)) for p in problems for m in methods if m.slow]
+    slow = sorted(
+        {
+            f"{m.name} on {p.definition.name}: {len(plan.tasks)} tasks, {plan.seeds} seeds, {plan.trials} trials"
+            for p, m, plan in plans
+        }
+    )
+    return [
+        (
+            "Tasks are split into 5 folds by fingerprint, near duplicates and versions of one data set together; a "
+            "method learns from four folds and searches on the fifth, so every task is a test task once."
+        ),
+        (
+            "On a table a proposal is moved to the nearest row (in the encoding of the space) that was not yet "
+            "evaluated, and the method is told of that row; the same for all methods."
+        ),
+        (
+            "Portfolio: greedy by mean regret over the past tasks. Before TPE and GPSampler it has 10 configurations, "
+            "as many as these draw at random first, and they go on in the space without its conditions."
+        ),
+        (
+            f"Fast methods: {settings.seeds} seeds, the definition's trials. {'; '.join(slow) or 'No slow methods'}. All "
+            "methods of a report are compared on the tasks that all of them ran."
+        ),
+        *(
+            f"{p.definition.name}: {p.definition.score}; regret 1 is "
+            + (
+                "the lowest recorded score"
+                if p.definition.worst == 0
+                else f"the {p.definition.worst:.0%} quantile of the recorded scores"
+            )
+            + f"; {min(p.definition.past, len(p.rows[0]))} evaluations of each past task."
+            for p in problems
+        ),
+        f"Machine: {machine['cpu']}, {machine['cores']} cores, one thread a search. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
+    ]

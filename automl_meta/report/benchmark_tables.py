@@ -1,0 +1,212 @@
+"""The tables of a search benchmark, as rows of text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from automl_meta.report.benchmark_numbers import (
+    SOLVED,
+    TIE,
+    Course,
+    Duel,
+    ProblemNumbers,
+    trials_to_reach,
+)
+from automl_meta.report.text import DASH, signed
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        title: What it shows.
+        header: Column names; the first column is text, the others numbers.
+        rows: Cells; one that starts with ``**`` is the best of its column.
+        note: How to read it.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+def verdict(numbers: ProblemNumbers) -> list[str]:
+    """Return a paragraph that says what was run and what it shows.
+
+    Args:
+        numbers: A problem's numbers.
+    """
+    ours = numbers.course(numbers.ours)
+    text = [
+        f"{numbers.n_tasks} tasks. Mean regret of {numbers.ours}: "
+        + ", ".join(f"{ours.mean[n - 1]:.4f} after {n}" for n in numbers.marks if n >= 5)
+        + "."
+    ]
+    if numbers.beyond:
+        text.append(
+            f"On {numbers.beyond} tasks a method found a score above the best known one; regret counts 0 there."
+        )
+    return text
+
+
+def regret_table(numbers: ProblemNumbers) -> Table:
+    """Return mean regrets with intervals, and medians.
+
+    Args:
+        numbers: A problem's numbers.
+    """
+
+    def mean(c: Course, n: int) -> str:
+        return f"{c.mean[n - 1]:.4f} [{c.low[n - 1]:.4f}, {c.high[n - 1]:.4f}]"
+
+    def median(c: Course, n: int) -> str:
+        return f"{c.median[n - 1]:.4f} [{c.median_low[n - 1]:.4f}, {c.median_high[n - 1]:.4f}]"
+
+    rows = []
+    for label, cell, value in (("mean", mean, "mean"), ("median", median, "median")):
+        best = {
+            n: min(getattr(c, value)[n - 1] for c in numbers.courses if len(c.mean) >= n)
+            for n in numbers.marks
+        }
+        rows += [
+            [
+                f"{c.method}, {label}",
+                *(
+                    _cell(cell(c, n), best=getattr(c, value)[n - 1] <= best[n])
+                    if len(c.mean) >= n
+                    else DASH
+                    for n in numbers.marks
+                ),
+            ]
+            for c in numbers.courses
+        ]
+    return Table(
+        "Normalised regret",
+        ["method", *(f"after {n}" for n in numbers.marks)],
+        rows,
+        "Best trial so far, seeds averaged within a task; in brackets 95 % bootstrap over tasks.",
+    )
+
+
+def standing_table(numbers: ProblemNumbers) -> Table:
+    """Return ranks, solved tasks, speed-up and times.
+
+    Args:
+        numbers: A problem's numbers.
+    """
+    marks = [n for n in numbers.marks if n in {5, 10, 25, 50, 100}] or list(numbers.marks)
+    cold = _cold(numbers)
+    rows = []
+    for c in numbers.courses:
+        ranks = [f"{c.rank[n - 1]:.2f}" if len(c.rank) >= n else DASH for n in marks]
+        at = min(10, len(c.solved))
+        rows.append(
+            [
+                c.method,
+                *ranks,
+                f"{c.solved[at - 1]:.0%}",
+                f"{c.solved[-1]:.0%}",
+                *_speed_up(c, cold),
+                f"{1e3 * c.seconds:.1f} ms",
+                f"{c.learn_seconds:.0f} s",
+                f"{len(c.mean)} x {c.seeds}",
+            ]
+        )
+    reach = f"trials to {cold.method}'s end" if cold else "trials to TPE's end"
+    return Table(
+        "Ranks, solved tasks, speed-up, cost",
+        [
+            "method",
+            *(f"rank at {n}" for n in marks),
+            "solved at 10",
+            "solved at end",
+            reach,
+            "speed-up",
+            "proposal",
+            "learning",
+            "trials x seeds",
+        ],
+        rows,
+        f"Solved: regret of at most {SOLVED}. Speed-up: the cold sampler's number of trials over the number that "
+        "the method needs for the same mean regret. Learning: once for all past tasks of a fold.",
+    )
+
+
+def _cold(numbers: ProblemNumbers) -> Course | None:
+    return next((c for c in numbers.courses if c.method == "TPE"), None)
+
+
+def _speed_up(course: Course, cold: Course | None) -> tuple[str, str]:
+    if cold is None:
+        return DASH, DASH
+    needed = trials_to_reach(course, float(cold.mean[-1]))
+    if needed is None:
+        return f"> {len(course.mean)}", DASH
+    return str(needed), f"{len(cold.mean) / needed:.1f}"
+
+
+def duel_table(numbers: ProblemNumbers) -> Table:
+    """Return ours against each other method at the marks.
+
+    Args:
+        numbers: A problem's numbers.
+    """
+    rows = [
+        [d.method, str(d.ours_at), d.tasks, _gain(d), f"{d.p:.3f}" if d.p >= 0.001 else "< .001"]
+        for d in numbers.duels
+        if d.ours_at >= 5 or d.ours_at == max(numbers.marks)
+    ]
+    return Table(
+        f"{numbers.ours} against each method",
+        ["method", "trials", "wins/ties/losses", "regret gained [95 %]", "p"],
+        rows,
+        f"Tasks on which {numbers.ours} has less, equal (within {TIE}) and more regret. Regret gained: the other's "
+        "minus ours, bootstrap over tasks. p: Wilcoxon's signed-rank test, Holm-corrected over the methods.",
+    )
+
+
+def later_table(numbers: ProblemNumbers) -> Table:
+    """Return ours after ten trials against the others after many.
+
+    Args:
+        numbers: A problem's numbers.
+    """
+    rows = [[d.method, str(d.theirs_at), d.tasks, _gain(d)] for d in numbers.later]
+    return Table(
+        f"{numbers.ours} after 10 trials against others later",
+        ["method", "its trials", "wins/ties/losses", "regret gained [95 %]"],
+        rows,
+        "Not worse, to within .005, where the lower end of the interval is above -.005.",
+    )
+
+
+def _gain(duel: Duel) -> str:
+    return f"{signed(round(duel.gain, 4))} [{signed(round(duel.low, 4))}, {signed(round(duel.high, 4))}]"
+
+
+def _cell(text: str, *, best: bool) -> str:
+    return f"**{text}**" if best else text
+
+
+def summary_rows(
+    problems: Sequence[ProblemNumbers], marks: Sequence[int] = (5, 10, 25, 50)
+) -> list[list[str]]:
+    """Return one row a problem and method: mean regrets at the marks.
+
+    Args:
+        problems: The numbers of each problem.
+        marks: Numbers of trials.
+    """
+    return [
+        [
+            p.name,
+            c.method,
+            *(f"{c.mean[n - 1]:.4f}" if len(c.mean) >= n else DASH for n in marks),
+        ]
+        for p in problems
+        for c in p.courses
+        if not np.isnan(c.mean[0])
+    ]
