@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from optuna.samplers import CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
 from automl_meta.benchmark.hpo.methods import AutoMLMeta, Cold, Method
-from automl_meta.benchmark.hpo.portfolio import PortfolioThen
+from automl_meta.benchmark.hpo.peers.fsbo import Fsbo
+from automl_meta.benchmark.hpo.peers.nearest import NearestTask
+from automl_meta.benchmark.hpo.peers.portfolio import PortfolioThen
+from automl_meta.benchmark.hpo.peers.rgpe import Rgpe
+from automl_meta.benchmark.hpo.peers.syne_tune import SyneTune
 
 
 def methods() -> Mapping[str, Method]:
@@ -29,4 +33,10 @@ def methods() -> Mapping[str, Method]:
         "portfolio+gp": PortfolioThen(
             "portfolio + GPSampler", lambda seed: GPSampler(seed=seed), slow=True
         ),
+        "nearest": NearestTask(),
+        "rgpe": Rgpe(),
+        "fsbo": Fsbo(),
+        "zero-shot": SyneTune("Syne Tune zero-shot", "zero-shot"),
+        "bounding-box": SyneTune("Syne Tune bounding box", "bounding-box"),
+        "quantile": SyneTune("Syne Tune quantiles", "quantile"),
     }

@@ -1,0 +1,103 @@
+"""The best configurations of the past task that ranks the trials most alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from automl_meta._typing import Configuration, FloatArray
+from automl_meta.benchmark.hpo.methods import Past, Searcher
+from automl_meta.benchmark.hpo.peers.portfolio import learn_portfolio
+from automl_meta.benchmark.hpo.peers.proposer import Proposer
+from automl_meta.benchmark.hpo.search import Search
+from automl_meta.metadata.past import PastTask
+from automl_meta.prior import Observation
+from automl_meta.prior.prior import scores_of
+from automl_meta.search.sampler import MetaSampler
+from automl_meta.spaces import SearchSpace
+
+_START = 3
+
+
+@dataclass(frozen=True)
+class NearestTask:
+    """Three portfolio points tell which past task is nearest; its best configurations follow, best first.
+
+    Attributes:
+        name: As reports call it.
+        slow: See ``Method``.
+    """
+
+    name: str = "nearest task"
+    slow: bool = False
+
+    def learn(self, past: Past) -> Searcher:
+        """Keep the past tasks.
+
+        Args:
+            past: The past tasks.
+        """
+        memory = Memory(past.space, past.tasks)
+        start = learn_portfolio(past, _START)
+        return lambda seed: Search(MetaSampler(memory, seed=seed), past.space, start)
+
+
+class Memory(Proposer):
+    """Past tasks and their encodings.
+
+    Args:
+        space: The space.
+        tasks: The past tasks.
+    """
+
+    def __init__(self, space: SearchSpace, tasks: Sequence[PastTask]) -> None:
+        super().__init__(space)
+        self._tasks = tasks
+        self._encodings = [
+            self.encoder.expand(self.encoder.normalise_known(t.units)) for t in tasks
+        ]
+        self._scores = [
+            np.where(np.isfinite(t.scores), t.scores, np.nanmin(t.scores)) for t in tasks
+        ]
+
+    def propose(
+        self,
+        observed: Sequence[Observation],
+        pending: Sequence[Configuration],
+        rng: np.random.Generator,
+        *,
+        space: SearchSpace | None = None,
+    ) -> Configuration:
+        """Return the best configuration of the nearest task that was not tried; see ``Proposer``."""
+        del pending, space
+        x = self.encoder.encode([o.configuration for o in observed])
+        scores = np.nan_to_num(scores_of(observed), nan=-np.inf)
+        alike = [
+            _agreement(own[np.argmin(_distances(x, past), axis=1)], scores)
+            for past, own in zip(self._encodings, self._scores, strict=True)
+        ]
+        nearest = int(np.argmax(np.array(alike) + 1e-9 * rng.uniform(size=len(alike))))
+        order = np.argsort(-self._scores[nearest], kind="stable")
+        tried = _distances(x, self._encodings[nearest][order]).min(axis=0) < 1e-9
+        row = order[int(np.argmin(tried))]
+        return self.encoder.from_units(self._tasks[nearest].units[row])
+
+    def value(
+        self, x: FloatArray, scores: FloatArray, new: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Is not used: proposals come from a list."""
+        raise NotImplementedError
+
+
+def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    squared = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2.0 * a @ b.T
+    return np.asarray(np.maximum(squared, 0.0))
+
+
+def _agreement(past: FloatArray, own: FloatArray) -> float:
+    """Return the rank correlation of the trials' scores with those of their nearest rows."""
+    a, b = rankdata(past), rankdata(own)
+    if a.std() == 0 or b.std() == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
