@@ -124,25 +124,23 @@ class PastPrior:
         space: SearchSpace | None,
     ) -> Configuration:
         encoder = self._encoder
-        trials = support_of(observed, rng)
-        units = encoder.to_units([trial.configuration for trial in trials])
+        seen = self._reading(support_of(observed, rng))
         running = encoder.to_units(list(pending))
-        raw = scores_of(trials)
         rows = candidates(
             encoder,
-            np.concatenate([units, running]),
-            normal_scores(raw),
+            np.concatenate([seen.units, running]),
+            normal_scores(seen.raw),
             self._proven,
             rng,
             None if space == self.space else space,
             proven_only=not observed,
         )
-        x, new, busy = encoder.expand(units), encoder.expand(rows), encoder.expand(running)
+        new, busy = encoder.expand(rows), encoder.expand(running)
         n = len(observed)
         if n >= TASK_ONLY_FROM and n % TASK_ONLY_EVERY == 0:
-            gain = log_gain(fit_task_only(*_joined(x, normal_scores(raw), busy)), new)
+            gain = log_gain(fit_task_only(*_joined(seen.x, normal_scores(seen.raw), busy)), new)
         else:
-            gain = self._gain(x, raw, busy, new)
+            gain = self._gain(seen, busy, new)
         return encoder.from_units(rows[int(np.argmax(gain))])
 
     def hands_over(self, observed: Sequence[Observation]) -> bool:
@@ -155,22 +153,26 @@ class PastPrior:
         """
         if len(observed) < HAND_OVER_FROM:
             return False
-        trials = observed[-MAX_SUPPORT:]
         with _blas().limit(limits=1):
-            x = self._encoder.encode([trial.configuration for trial in trials])
-            return ResponseModel(self.responses, x, scores_of(trials)).trust() < LEAST_TRUST
+            return self._reading(observed[-MAX_SUPPORT:]).model.trust() < LEAST_TRUST
 
-    def _gain(
-        self, x: FloatArray, raw: FloatArray, running: FloatArray, new: FloatArray
-    ) -> FloatArray:
+    def _reading(self, trials: Sequence[Observation]) -> "_Reading":
+        """Return what the trials say; a proposal asks twice for the same ones, so the last answer is kept."""
+        kept = self._kept.get("last")
+        if kept is None or kept.trials != list(trials):
+            units = self._encoder.to_units([trial.configuration for trial in trials])
+            x, raw = self._encoder.expand(units), scores_of(trials)
+            kept = _Reading(list(trials), units, x, raw, ResponseModel(self.responses, x, raw))
+            self._kept["last"] = kept
+        return kept
+
+    def _gain(self, seen: "_Reading", running: FloatArray, new: FloatArray) -> FloatArray:
         """Return the gain that candidates promise, shape [m]; minus infinity for the hopeless."""
-        model = ResponseModel(self.responses, x, raw)
-        if len(running):
-            model = model.believing(running)
+        model = seen.model.believing(running) if len(running) else seen.model
         gain = model.log_gain(new)
-        if self.meta is None or np.isfinite(raw).sum() < TRANSFER_FROM:
+        if self.meta is None or np.isfinite(seen.raw).sum() < TRANSFER_FROM:
             return gain
-        transfer = fit_transfer(self.meta, self.algorithm, x, raw)
+        transfer = fit_transfer(self.meta, self.algorithm, seen.x, seen.raw)
         if len(running):
             transfer = transfer.believing(running)
         close = np.isfinite(gain)
@@ -180,6 +182,11 @@ class PastPrior:
         return gain
 
     @cached_property
+    def _kept(self) -> "dict[str, _Reading]":
+        """The last reading; replaced as a whole, so threads at worst read twice."""
+        return {}
+
+    @cached_property
     def _encoder(self) -> Encoder:
         return Encoder(self.space)
 
@@ -187,6 +194,25 @@ class PastPrior:
     def _proven(self) -> FloatArray:
         """Unit rows of the portfolio, shape [C, p]."""
         return self._encoder.to_units(self.portfolio.configurations)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """What a search's trials say.
+
+    Attributes:
+        trials: The trials.
+        units: Their unit matrix, shape [n, p].
+        x: Their encodings, shape [n, d].
+        raw: Their scores, shape [n]; NaN for failed ones.
+        model: The response model, conditioned on them.
+    """
+
+    trials: list[Observation]
+    units: FloatArray
+    x: FloatArray
+    raw: FloatArray
+    model: ResponseModel
 
 
 def _joined(

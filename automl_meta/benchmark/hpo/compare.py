@@ -162,7 +162,9 @@ def _run_unit(unit: _Unit, settings: HpoSettings) -> str:
     begin = perf_counter()
     make = unit.method.learn(Past(problem.space, tasks))
     learned = perf_counter() - begin
+    cut_off = unit.path.exists() and not unit.path.read_text(encoding="utf-8").endswith("\n")
     with unit.path.open("a", encoding="utf-8") as file:
+        file.write("\n" if cut_off else "")
         for task, seed in wanted:
             trace = run_search(
                 make(seed),

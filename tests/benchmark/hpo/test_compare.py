@@ -1,0 +1,209 @@
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.samplers import RandomSampler, TPESampler
+
+from automl_meta.api import benchmark_hpo
+from automl_meta.benchmark.hpo.compare import (
+    HpoSettings,
+    plan_of,
+    read_comparison,
+    run_comparison,
+    unit_path,
+)
+from automl_meta.benchmark.hpo.methods import Cold, Past
+from automl_meta.benchmark.hpo.peers.portfolio import PortfolioThen, learn_portfolio
+from automl_meta.benchmark.hpo.problem import TableObjective
+from automl_meta.benchmark.hpo.registry import methods
+from automl_meta.benchmark.hpo.search import Search, run_search
+from automl_meta.benchmark.hpo.sources import load_problem
+from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metadata.past import PastTask
+from automl_meta.spaces import Condition, Encoder, SearchSpace
+
+PROBLEM = "collected-regression"
+RANDOM = Cold("random", lambda seed: RandomSampler(seed=seed))
+SPACE = SearchSpace(
+    "toy",
+    1,
+    {"kind": CategoricalDistribution(["a", "b"]), "x": FloatDistribution(0.0, 1.0)},
+    {"x": Condition("kind", ("b",))},
+)
+
+
+class Spy(RandomSampler):
+    """Remembers what it was told."""
+
+    def after_trial(self, study, trial, state, values):
+        self.last = study
+
+    def told(self):
+        return [(t.params, t.value) for t in self.last.trials if t.state.is_finished()]
+
+
+def table(n=20):
+    rows = Encoder(SPACE).sample_units(np.random.default_rng(0), n)
+    return rows, np.arange(n, dtype=np.float64)
+
+
+def test_the_sampler_is_told_what_was_evaluated():
+    rows, scores = table()
+    sampler = Spy(seed=0)
+    trace = run_search(Search(sampler, SPACE), TableObjective(SPACE, rows, scores), SPACE, 20)
+    assert sorted(trace.scores) == scores.tolist()  # each row once
+    encoder = Encoder(SPACE)
+    by_score = {s: encoder.from_units(r) for r, s in zip(rows, scores, strict=True)}
+    # The last trial is told after the study's copy was taken.
+    assert all(params == by_score[value] for params, value in sampler.told())
+
+
+def test_a_flat_space_keeps_what_the_row_leaves_open():
+    rows, scores = table()
+    flat = SearchSpace("flat", 1, SPACE.distributions)
+    sampler = Spy(seed=0)
+    run_search(Search(sampler, flat), TableObjective(SPACE, rows, scores), SPACE, 10)
+    assert all(set(params) == {"kind", "x"} for params, _ in sampler.told())
+
+
+def test_starting_points_come_first():
+    rows, scores = table()
+    start = [Encoder(SPACE).from_units(rows[i]) for i in (7, 3)]
+    search = Search(RandomSampler(seed=0), SPACE, start)
+    trace = run_search(search, TableObjective(SPACE, rows, scores), SPACE, 5)
+    assert trace.scores[:2] == [7.0, 3.0]
+    assert trace.seconds[:2] == [0.0, 0.0]
+
+
+def test_a_failed_trial_does_not_end_a_search():
+    rows, scores = table()
+    scores[:10] = np.nan
+    search = Search(TPESampler(seed=0), SPACE)
+    trace = run_search(search, TableObjective(SPACE, rows, scores), SPACE, 20)
+    assert int(np.isnan(trace.scores).sum()) == 10
+
+
+def test_workers_hold_results_back():
+    states = []
+
+    class Watch(RandomSampler):
+        def before_trial(self, study, trial):
+            states.append(sum(t.state == optuna.trial.TrialState.RUNNING for t in study.trials))
+
+    rows, scores = table()
+    objective = TableObjective(SPACE, rows, scores)
+    run_search(Search(Watch(seed=0), SPACE), objective, SPACE, 8, workers=4)
+    assert states == [1, 2, 3, 4, 4, 4, 4, 4]
+
+
+def test_a_comparison_resumes_and_survives_a_cut_off_line(tmp_path):
+    settings = HpoSettings(seeds=1, trials=4)
+    run_comparison([PROBLEM], [RANDOM], tmp_path, settings)
+    problem = load_problem(PROBLEM)
+    path = unit_path(tmp_path, problem, RANDOM, 2)
+    whole = path.read_text()
+    path.write_text(whole[:-30])
+    first = path.stat().st_size
+    run_comparison([PROBLEM], [RANDOM], tmp_path, settings)
+    assert path.stat().st_size > first
+    rows = read_comparison(problem, [RANDOM], tmp_path, settings)
+    assert len(rows) == 4 * len(problem.names)
+    again = [json.loads(line)["scores"] for line in whole.splitlines()]
+    kept = rows[rows["task"] == json.loads(whole.splitlines()[-1])["task"]]["score"].tolist()
+    assert kept == again[-1]
+
+
+def test_slow_methods_run_less():
+    problem = load_problem(PROBLEM)
+    slow = Cold("slow", lambda seed: RandomSampler(seed=seed), slow=True)
+    assert plan_of(problem, slow, HpoSettings()).trials == problem.definition.slow_trials
+    assert plan_of(problem, slow, HpoSettings()).seeds == problem.definition.slow_seeds
+    assert plan_of(problem, RANDOM, HpoSettings()).trials == problem.definition.trials
+
+
+def test_results_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(StoreError, match="random has no finished search"):
+        read_comparison(load_problem(PROBLEM), [RANDOM], tmp_path, HpoSettings())
+
+
+def test_a_portfolio_covers_tasks_of_different_taste():
+    rows, _ = table(30)
+    x = np.nan_to_num(rows[:, 1], nan=0.5)
+    tasks = [PastTask(f"t{c}", rows, -np.abs(x - c)) for c in (0.1, 0.15, 0.9)]
+    chosen = learn_portfolio(Past(SPACE, tasks), 2)
+    xs = sorted(c.get("x", 0.5) for c in chosen)
+    assert xs[0] < 0.3
+    assert xs[1] > 0.75
+    own = [PastTask(t.name, t.units[i::3], t.scores[i::3]) for i, t in enumerate(tasks)]
+    assert len(learn_portfolio(Past(SPACE, own), 2)) == 2
+
+
+@dataclass(frozen=True)
+class Best:
+    """A method written by a user: one small class."""
+
+    name: str = "mine"
+    slow: bool = False
+
+    def learn(self, past):
+        best = max(past.tasks[0].scores)
+        row = int(np.argmax(past.tasks[0].scores == best))
+        start = [Encoder(past.space).from_units(past.tasks[0].units[row])]
+        return lambda seed: Search(RandomSampler(seed=seed), past.space, start)
+
+
+def test_a_report_has_every_part(tmp_path):
+    page = benchmark_hpo(
+        [PROBLEM],
+        [Best(), RANDOM, PortfolioThen("portfolio")],
+        tmp_path,
+        settings=HpoSettings(seeds=1, trials=6),
+        command="automl-meta compare ...",
+    )
+    text = page.with_suffix(".md").read_text()
+    for part in ("mine", "Normalised regret", "speed-up", "wins/ties/losses", "Friedman", "Machine"):
+        assert part in text
+    assert "<script" not in page.read_text()
+    for figure in ("regret", "rank", "differences", "tasks"):
+        assert (tmp_path / f"{PROBLEM}-{figure}.svg").is_file()
+    results = pd.read_parquet(tmp_path / "results.parquet")
+    assert set(results["method"]) == {"mine", "random", "portfolio"}
+    published = json.loads((tmp_path / "hpob" / "mine.json").read_text())
+    curves = published[PROBLEM][load_problem(PROBLEM).names[0]]["0"]
+    assert len(curves) == 6
+    assert all(b >= a for a, b in zip(curves, curves[1:], strict=False))
+
+
+def test_nothing_to_compare_is_refused(tmp_path):
+    with pytest.raises(InvalidParameterError, match="'methods' parameter of compare"):
+        benchmark_hpo([PROBLEM], [], tmp_path)
+    with pytest.raises(InvalidParameterError, match="'problems' parameter of compare"):
+        benchmark_hpo([], [RANDOM], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["automl-meta", "nearest", "rgpe", "gp", "portfolio+tpe"])
+def test_methods_search_a_toy_problem_better_than_at_random(name):
+    rng = np.random.default_rng(1)
+    rows = Encoder(SPACE).sample_units(rng, 60)
+    x = np.nan_to_num(rows[:, 1], nan=0.0)
+    tasks = [PastTask(f"t{i}", rows, -((x - c) ** 2)) for i, c in enumerate((0.6, 0.65, 0.7, 0.75))]
+    make = methods()[name].learn(Past(SPACE, tasks))
+    scores = -((x - 0.68) ** 2)
+    trace = run_search(make(0), TableObjective(SPACE, rows, scores), SPACE, 14)
+    assert max(trace.scores) >= np.sort(scores)[-3]
+
+
+@pytest.mark.slow
+def test_fsbo_learns_a_toy_problem():
+    rng = np.random.default_rng(1)
+    rows = Encoder(SPACE).sample_units(rng, 60)
+    x = np.nan_to_num(rows[:, 1], nan=0.0)
+    tasks = [PastTask(f"t{i}", rows, -((x - c) ** 2)) for i, c in enumerate((0.6, 0.65, 0.7, 0.75))]
+    make = methods()["fsbo"].learn(Past(SPACE, tasks))
+    scores = -((x - 0.68) ** 2)
+    trace = run_search(make(0), TableObjective(SPACE, rows, scores), SPACE, 14)
+    assert max(trace.scores) >= np.sort(scores)[-3]
