@@ -1,6 +1,7 @@
 """Fixtures shared by all test folders."""
 
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 
@@ -23,3 +24,10 @@ def openml_server():
     server = _support(_SERVER).OpenMLServer()
     yield server
     server.close()
+
+
+@pytest.fixture(autouse=True)
+def _answers_to_ctrl_c():
+    """Give SIGINT its usual handler: a shell's background job starts with the signal ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,13 +8,13 @@ they were made: other ones are refused.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
 import pandas as pd
 from optuna.pruners import NopPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from automl_meta._resources import shipped_learners_folder
 from automl_meta._typing import JSON, ProblemKind
@@ -33,6 +33,8 @@ from automl_meta.tasks.task import Task
 
 #: Beside the runs: what they have in common.
 SETTINGS = "settings.json"
+#: Starting points before GPSampler speaks: as many as it draws at random without them.
+_PORTFOLIO = 10
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class Method:
     Attributes:
         name: As reports call it.
         make: Request to what drives the study. A new method is one function.
+        flat: Whether the study is asked for every parameter at every trial, conditions or not.
     """
 
     name: str
     make: Callable[[SearchRequest], Searcher]
+    flat: bool = False
 
 
 def cold(name: str, sampler: Callable[[int], BaseSampler]) -> Method:
@@ -63,11 +67,25 @@ def cold(name: str, sampler: Callable[[int], BaseSampler]) -> Method:
     return Method(name, make)
 
 
+def portfolio_gp(request: SearchRequest) -> Searcher:
+    """Return the prior's warm-start set, ten of it, and GPSampler after them, without a pruner.
+
+    Args:
+        request: The request.
+    """
+    learned = make_searcher(request, _PORTFOLIO)
+    sampler = GPSampler(seed=request.seed, n_startup_trials=_PORTFOLIO)
+    return replace(
+        learned, sampler=sampler, pruner=NopPruner(), origin=lambda _study: "portfolio + GPSampler"
+    )
+
+
 #: Ours: whatever ``fit`` does with the request's prior.
 META = Method("automl-meta", make_searcher)
 #: Optuna's default since version 5, multivariate with constant liar, and the setting before it.
 TPE = cold("TPE", lambda seed: TPESampler(seed=seed))
 TPE_UNIVARIATE = cold("TPE univariate", lambda seed: TPESampler(seed=seed, multivariate=False))
+PORTFOLIO_GP = Method("portfolio + GPSampler", portfolio_gp, flat=True)
 RANDOM = cold("random", lambda seed: RandomSampler(seed=seed))
 
 
@@ -251,7 +269,8 @@ def _search(run: _Run, family: Family, settings: LiveSettings, workers: WorkerPo
     study = optuna.create_study(
         direction="maximize", sampler=searcher.sampler, pruner=searcher.pruner
     )
-    warm_start(study, searcher.warm_start, space)
+    asked = replace(space, conditions={}) if run.method.flat else space
+    warm_start(study, searcher.warm_start, asked)
     limits = Limits(settings.trial_seconds, settings.memory)
     evaluator = Evaluator(
         small, settings.folds, seed=run.seed, limits=limits, worker=workers.mine()
@@ -259,7 +278,7 @@ def _search(run: _Run, family: Family, settings: LiveSettings, workers: WorkerPo
     rows = []
     for number in range(settings.trials):
         trial = study.ask()
-        evaluation = evaluator.evaluate(family, space.suggest(trial), _reporter(trial))
+        evaluation = evaluator.evaluate(family, space.clip(asked.suggest(trial)), _reporter(trial))
         if evaluation.score is not None:
             study.tell(trial, evaluation.score)
         else:

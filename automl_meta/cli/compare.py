@@ -64,11 +64,24 @@ def compare(  # noqa: PLR0917 - typer turns the parameters into options
         return
 
     from automl_meta.api import compare as compare_methods
-    from automl_meta.benchmark.live import META, RANDOM, TPE, TPE_UNIVARIATE, LiveSettings
+    from automl_meta.benchmark.live import (
+        META,
+        PORTFOLIO_GP,
+        RANDOM,
+        TPE,
+        TPE_UNIVARIATE,
+        LiveSettings,
+    )
     from automl_meta.cli.screen import quiet_libraries
 
     quiet_libraries()
-    known = {"automl-meta": META, "tpe": TPE, "tpe-univariate": TPE_UNIVARIATE, "random": RANDOM}
+    known = {
+        "automl-meta": META,
+        "tpe": TPE,
+        "tpe-univariate": TPE_UNIVARIATE,
+        "random": RANDOM,
+        "portfolio+gp": PORTFOLIO_GP,
+    }
     names = known_names(methods, known)
     settings = LiveSettings(
         trials=whole("25" if trials is None else trials, "trials", low=1, where="compare"),

@@ -103,11 +103,12 @@ class Searcher:
     origin: Callable[[Study], str]
 
 
-def make_searcher(request: SearchRequest) -> Searcher:
+def make_searcher(request: SearchRequest, n_starts: int = WARM_STARTS) -> Searcher:
     """Return the sampler, pruner and warm starts for a choice of prior.
 
     Args:
         request: The choice and what it is for.
+        n_starts: Trials that come from the warm-start set, at most.
 
     Raises:
         InvalidParameterError: If the prior is a path where nothing lies.
@@ -145,7 +146,7 @@ def make_searcher(request: SearchRequest) -> Searcher:
     choice = collection.choose(learner, fingerprint(request.task))
     if choice.model is None:
         return plain_searcher(request, f"{choice.reason} Optuna's TPE searched from scratch.")
-    return _learned_searcher(request, MetaLearner(learner, model=choice.model), choice)
+    return _learned_searcher(request, MetaLearner(learner, model=choice.model), choice, n_starts)
 
 
 def _collection(prior: str) -> "Collection":
@@ -159,9 +160,11 @@ def _collection(prior: str) -> "Collection":
     return Collection(folder.parent if (folder / MANIFEST).is_file() else folder)
 
 
-def _learned_searcher(request: SearchRequest, learner: "MetaLearner", choice: "Choice") -> Searcher:
+def _learned_searcher(
+    request: SearchRequest, learner: "MetaLearner", choice: "Choice", n_starts: int
+) -> Searcher:
     facts = learner.prior.facts
-    n = min(WARM_STARTS, request.trials)
+    n = min(n_starts, request.trials)
     starts = learner.prior.warm_start(n, meta_features(request.task), space=request.space)
     return Searcher(
         sampler=learner.sampler(space=request.space, seed=request.seed),

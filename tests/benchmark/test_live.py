@@ -8,6 +8,7 @@ import pytest
 from optuna.samplers import TPESampler
 
 from automl_meta.benchmark.live import (
+    PORTFOLIO_GP,
     RANDOM,
     TPE,
     LiveSettings,
@@ -29,6 +30,14 @@ class StoppedError(Exception):
 @pytest.fixture(scope="module")
 def tasks():
     return [load_task("openml:9946", offline=True)]
+
+
+def test_a_portfolio_and_gpsampler_search_the_space_without_conditions(tasks, tmp_path):
+    settings = LiveSettings(trials=12, folds=2, seeds=(0,), max_rows=80)
+    table = compare_live(tasks, [PORTFOLIO_GP], get_family("svm"), tmp_path, settings)
+    assert table["status"].tolist() == ["ok"] * 12
+    assert table["origin"].tolist() == ["warm start"] * 10 + [""] * 2
+    assert table["model"].str.startswith("fold").all()
 
 
 def test_an_interrupted_comparison_goes_on_and_repeats_nothing(tasks, tmp_path):

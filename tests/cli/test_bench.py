@@ -9,7 +9,15 @@ from automl_meta.cli.app import run
 OPTIONS = (
     "--ways 2 --queries 1 --steps 1 --tasks 2 --filters 4 --threads 1 --repeats 2 --device cpu"
 )
-SMALL = ["benchmark", "engine", *OPTIONS.split(), "--peers", "none", "--executions", "folded,looped"]
+SMALL = [
+    "benchmark",
+    "engine",
+    *OPTIONS.split(),
+    "--peers",
+    "none",
+    "--executions",
+    "folded,looped",
+]
 SMALL += ["--no-memory"]
 
 
@@ -69,7 +77,11 @@ def test_json_holds_the_settings(capsys: pytest.CaptureFixture) -> None:
         ("--order third", 2, "'order' parameter of benchmark engine must be one of second, first"),
         ("--peers learn2learn", 2, "'peers' parameter of benchmark engine must be auto or none"),
         ("--executions folded,magic", 2, "'executions' parameter of benchmark engine"),
-        ("--inner-rate -1", 2, "'inner_rate' parameter of benchmark engine must be a finite number"),
+        (
+            "--inner-rate -1",
+            2,
+            "'inner_rate' parameter of benchmark engine must be a finite number",
+        ),
         ("--data mnist", 2, "'data' parameter of benchmark engine"),
         ("--data omniglot --data-folder {folder}", 1, "No Omniglot in"),
         (

@@ -16,7 +16,7 @@ from automl_meta.search import MetaLearner
 from automl_meta.spaces import SearchSpace
 
 #: Starting points of ours, before the model speaks.
-OUR_START = 3
+OUR_START = 5
 
 #: Seed to a search.
 Searcher = Callable[[int], Search]

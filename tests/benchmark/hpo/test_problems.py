@@ -85,7 +85,9 @@ SPACE = SearchSpace(
 
 
 def test_a_table_gives_the_nearest_row_once():
-    rows = Encoder(SPACE).to_units([{"kind": "a"}, {"kind": "b", "x": 0.2}, {"kind": "b", "x": 0.9}])
+    rows = Encoder(SPACE).to_units(
+        [{"kind": "a"}, {"kind": "b", "x": 0.2}, {"kind": "b", "x": 0.9}]
+    )
     objective = TableObjective(SPACE, rows, np.array([1.0, 2.0, 3.0]))
     assert objective.evaluate({"kind": "b", "x": 0.3}) == ({"kind": "b", "x": 0.2}, 2.0)
     assert objective.evaluate({"kind": "b", "x": 0.3})[1] == 3.0
