@@ -15,8 +15,6 @@ from automl_meta.prior.acquisition import candidates, row_keys
 from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.mixture import ResponseModel
 from automl_meta.prior.prior import (
-    TASK_ONLY_EVERY,
-    TASK_ONLY_FROM,
     Observation,
     Portfolio,
     log_gain,
@@ -37,6 +35,10 @@ from automl_meta.training import TrainingSettings
 TRANSFER_WEIGHT = 0.25
 #: The deep kernel joins from this many trials on: before that its scale is a guess.
 TRANSFER_FROM = 3
+#: The present task alone makes every so many proposals, once there is much of it: more often it costs more (on inner
+#: folds of the benchmark) than the hand-over to a cold sampler leaves to insure.
+TASK_ONLY_EVERY = 10
+TASK_ONLY_FROM = 30
 #: With less weight on what the past says, from this many trials on, a cold sampler takes over.
 HAND_OVER_FROM = 8
 LEAST_TRUST = 0.4
