@@ -157,7 +157,9 @@ def learned(name: str, fold: int, algorithm: Algorithm) -> MetaLearner:
     """Return a learner of the other inner folds; the same one for all that searches differently."""
     problem, folds = inner_problem(name)
     tasks = [problem.past(int(t)) for t in np.flatnonzero(folds != fold)]
-    return MetaLearner.from_tasks(tasks, problem.space, algorithm=algorithm)
+    return MetaLearner.from_tasks(
+        tasks, problem.space, algorithm=algorithm, refine=not problem.definition.table
+    )
 
 
 def write_report(

@@ -210,7 +210,7 @@ def curves(problem: Problem, condition: Condition, trials: int) -> list[list[flo
         tasks = [problem.past(int(t)) for t in np.flatnonzero(folds != fold)]
         tasks = condition.change(tasks, problem, rng)
         tasks = failing_past(tasks, problem) if condition.failing else tasks
-        make = method.learn(Past(problem.space, tasks))
+        make = method.learn(Past(problem.space, tasks, table=problem.definition.table))
         for task in np.flatnonzero(folds == fold):
             objective = problem.objective(int(task))
             if condition.failing:

@@ -1,5 +1,7 @@
 """Where to look next: candidates and expected improvement."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import erfcx
 from scipy.stats import norm
@@ -10,6 +12,9 @@ from automl_meta.spaces import Encoder, SearchSpace
 N_SAMPLES = 600
 N_NEIGHBOURS = 60
 N_INCUMBENTS = 5
+#: Local search: starting points of each round, and neighbours of each.
+N_CLIMBERS = 8
+N_STEPS = 16
 
 
 def log_expected_improvement(mean: FloatArray, variance: FloatArray, best: float) -> FloatArray:
@@ -92,6 +97,38 @@ def _lying_in(
     """
     valid = encoder.normalise(rows)
     return np.unique(valid if space is None else _within(encoder, valid, space, rng), axis=0)
+
+
+def climbed(
+    encoder: Encoder,
+    rows: FloatArray,
+    gain: Callable[[FloatArray], FloatArray],
+    observed: FloatArray,
+    rng: np.random.Generator,
+    *,
+    rounds: int = 3,
+) -> FloatArray:
+    """Return the row of greatest gain after local search from the best ones, shape [p].
+
+    Args:
+        encoder: Of the space.
+        rows: Valid unit rows to start from, shape [m, p], m >= 1.
+        gain: Unit rows [m, p] to what is maximised [m].
+        observed: Rows that must not come back, shape [n, p].
+        rng: Source of randomness.
+        rounds: How often the best ones are replaced by the best of them and their neighbours.
+    """
+    value = gain(rows)
+    for _ in range(rounds):
+        best = np.argsort(-value)[:N_CLIMBERS]
+        near = np.concatenate([neighbours(encoder, rows[i], N_STEPS, rng) for i in best])
+        near = _fresh(near, observed)
+        if not len(near):
+            break
+        rows = np.concatenate([rows[best], near])
+        value = np.concatenate([value[best], gain(near)])
+    result: FloatArray = rows[int(np.argmax(value))]
+    return result
 
 
 def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
 """A prior over any search space, learned from past searches in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -11,7 +11,7 @@ from automl_meta._typing import JSON, Configuration, FloatArray
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metadata.past import PastTask
 from automl_meta.metalearn import Algorithm, MetaParams, MetaSGD
-from automl_meta.prior.acquisition import candidates, row_keys
+from automl_meta.prior.acquisition import candidates, climbed, neighbours, row_keys
 from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.mixture import ResponseModel
 from automl_meta.prior.prior import (
@@ -35,6 +35,8 @@ from automl_meta.training import TrainingSettings
 TRANSFER_WEIGHT = 0.25
 #: The deep kernel joins from this many trials on: before that its scale is a guess.
 TRANSFER_FROM = 3
+#: Rounds of local search from the best candidates.
+CLIMBS = 3
 #: The present task alone makes every so many proposals, once there is much of it: more often it costs more (on inner
 #: folds of the benchmark) than the hand-over to a cold sampler leaves to insure.
 TASK_ONLY_EVERY = 10
@@ -46,6 +48,9 @@ LEAST_TRUST = 0.4
 LENT = 50
 MOST_JUDGED = 2000
 MOST_KEPT = 100
+#: Starting points that local search improves: its rounds, and neighbours in each.
+REFINED = 10
+_REFINEMENTS, _NEAR = 12, 60
 #: Evaluations a task needs for support and query of an episode.
 _EPISODE = 8
 
@@ -137,13 +142,19 @@ class PastPrior:
             None if space == self.space else space,
             proven_only=not observed,
         )
-        new, busy = encoder.expand(rows), encoder.expand(running)
+        busy = encoder.expand(running)
         n = len(observed)
+        gain: Callable[[FloatArray], FloatArray]
         if n >= TASK_ONLY_FROM and n % TASK_ONLY_EVERY == 0:
-            gain = log_gain(fit_task_only(*_joined(seen.x, normal_scores(seen.raw), busy)), new)
+            present = fit_task_only(*_joined(seen.x, normal_scores(seen.raw), busy))
+            gain = partial(log_gain, present)
         else:
-            gain = self._gain(seen, busy, new)
-        return encoder.from_units(rows[int(np.argmax(gain))])
+            gain = self._gain(seen, busy)
+        # Local search would leave a narrower space, and the proven rows where they alone are wanted.
+        rounds = 0 if not observed or not (space is None or space == self.space) else CLIMBS
+        taken = np.concatenate([seen.units, running])
+        best = climbed(encoder, rows, lambda r: gain(encoder.expand(r)), taken, rng, rounds=rounds)
+        return encoder.from_units(best)
 
     def hands_over(self, observed: Sequence[Observation]) -> bool:
         """Tell whether the trials contradict the past so clearly that a cold sampler should go on.
@@ -168,19 +179,23 @@ class PastPrior:
             self._kept["last"] = kept
         return kept
 
-    def _gain(self, seen: "_Reading", running: FloatArray, new: FloatArray) -> FloatArray:
-        """Return the gain that candidates promise, shape [m]; minus infinity for the hopeless."""
+    def _gain(self, seen: "_Reading", running: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """Return what tells the gain that candidates promise: [m, d] to [m], minus infinity for the hopeless."""
         model = seen.model.believing(running) if len(running) else seen.model
-        gain = model.log_gain(new)
         if self.meta is None or np.isfinite(seen.raw).sum() < TRANSFER_FROM:
-            return gain
+            return model.log_gain
         transfer = fit_transfer(self.meta, self.algorithm, seen.x, seen.raw)
         if len(running):
             transfer = transfer.believing(running)
-        close = np.isfinite(gain)
         weight = TRANSFER_WEIGHT * model.trust()
-        gain[close] *= 1.0 - weight
-        gain[close] += weight * log_gain(transfer, new[close])
+
+        def gain(new: FloatArray) -> FloatArray:
+            value = model.log_gain(new)
+            close = np.isfinite(value)
+            value[close] *= 1.0 - weight
+            value[close] += weight * log_gain(transfer, new[close])
+            return value
+
         return gain
 
     @cached_property
@@ -239,6 +254,7 @@ def learn_past(
     *,
     algorithm: Algorithm | None = None,
     n_start: int = 5,
+    refine: bool = True,
     seed: int = 0,
 ) -> PastPrior:
     """Learn from past searches.
@@ -249,6 +265,8 @@ def learn_past(
         space: The common space.
         algorithm: How the deep-kernel surrogate adapts; Meta-SGD by default.
         n_start: Size of the warm-start set where none is asked for, >= 1.
+        refine: Whether starting points may be configurations that no past task evaluated, found by local search
+            on the learned responses; False for searches among given configurations.
         seed: Seed of weights and batches.
 
     Raises:
@@ -273,7 +291,7 @@ def learn_past(
     responses, weights = learn_responses(encodings, [t.scores for t in telling], seed=seed)
     chosen = MetaSGD(initial_rate=0.01, steps=1) if algorithm is None else algorithm
     meta = _learn_surrogate(telling, encodings, chosen, seed)
-    portfolio = _portfolio(telling, encoder, responses, weights["gap"])
+    portfolio = _portfolio(telling, encoder, responses, weights["gap"], REFINED if refine else 0)
     facts: JSON = {
         "n_tasks": len(telling),
         "n_evaluations": int(sum(len(task.scores) for task in telling)),
@@ -299,9 +317,19 @@ def _learn_surrogate(
 
 
 def _portfolio(
-    tasks: Sequence[PastTask], encoder: Encoder, responses: Responses, weights: FloatArray
+    tasks: Sequence[PastTask],
+    encoder: Encoder,
+    responses: Responses,
+    weights: FloatArray,
+    n_refined: int,
 ) -> Portfolio:
     """Let each task lend its best configurations; every task's regret at each is the model's."""
+
+    def predicted(units: FloatArray) -> FloatArray:
+        """Return regrets [T, m]: below 0 where the model expects more than a task's best evaluation."""
+        features = responses.features(encoder.expand(units))
+        return unwarped_regret(weights @ features.T, responses.warps["gap"])
+
     lent = [
         task.units[np.argsort(-np.nan_to_num(task.scores, nan=-np.inf))[:LENT]] for task in tasks
     ]
@@ -311,11 +339,12 @@ def _portfolio(
     rows = encoder.normalise(rows)
     _, first = np.unique(np.nan_to_num(rows.round(6), nan=-1.0), axis=0, return_index=True)
     rows = rows[np.sort(first)]
-    regrets = unwarped_regret(
-        weights @ responses.features(encoder.expand(rows)).T, responses.warps["gap"]
-    )
+    better = _refined(rows, predicted, encoder, n_refined)
+    regrets = np.clip(predicted(rows), 0.0, 1.0)
     for of_task, task in zip(regrets, tasks, strict=True):
         _overlay(of_task, rows, task, encoder)
+    rows = np.concatenate([rows, better])
+    regrets = np.concatenate([regrets, predicted(better)], axis=1)
     kept = greedy_set(regrets, MOST_KEPT)
     rows, regrets = rows[kept], regrets[:, kept]
     names = sorted({name for task in tasks for name in task.features})
@@ -326,6 +355,34 @@ def _portfolio(
         features.reshape(len(tasks), len(names)),
         tuple(names),
     )
+
+
+def _refined(
+    rows: FloatArray,
+    predicted: Callable[[FloatArray], FloatArray],
+    encoder: Encoder,
+    n: int,
+) -> FloatArray:
+    """Return a greedy set of n configurations, each improved by local search before the next, shape [n, p]."""
+    rng = np.random.default_rng(0)
+    regrets = predicted(rows)
+    covered = np.ones(len(regrets))
+    found = np.empty((n, rows.shape[1]))
+
+    def mean_regret(of_rows: FloatArray) -> FloatArray:
+        return np.asarray(np.minimum(covered[:, None], of_rows).mean(axis=0))
+
+    for place in range(n):
+        value = mean_regret(regrets)
+        best, least = rows[int(np.argmin(value))], float(value.min())
+        for _ in range(_REFINEMENTS):
+            near = neighbours(encoder, best, _NEAR, rng)
+            value = mean_regret(predicted(near))
+            if value.min() < least:
+                best, least = near[int(np.argmin(value))], float(value.min())
+        found[place] = best
+        covered = np.minimum(covered, predicted(best[None])[:, 0])
+    return found
 
 
 def _overlay(regrets: FloatArray, rows: FloatArray, task: PastTask, encoder: Encoder) -> None:

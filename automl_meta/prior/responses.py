@@ -105,14 +105,16 @@ def warp(raw: FloatArray, name: str) -> FloatArray:
 
 
 def unwarped_regret(z: FloatArray, prior: WarpPrior) -> FloatArray:
-    """Return the regret in [0, 1] that scaled ``gap`` scores stand for, any shape.
+    """Return the regret that scaled ``gap`` scores stand for, any shape, in [-0.05, 1].
+
+    Regrets below 0 stand for scores above the best evaluated one.
 
     Args:
         z: Scaled scores under the warp ``gap``.
         prior: Its Gaussian, for the scale.
     """
     regret = np.exp(-(z * prior.spread + prior.centre)) - _GAP_FLOOR
-    return np.asarray(np.clip(regret, 0.0, 1.0), dtype=np.float64)
+    return np.asarray(np.clip(regret, -_GAP_FLOOR, 1.0), dtype=np.float64)
 
 
 def learn_responses(

@@ -201,6 +201,7 @@ class MetaLearner:
         *,
         algorithm: Algorithm | None = None,
         warm_start: int = 5,
+        refine: bool = True,
         seed: int = 0,
     ) -> "MetaLearner":
         """Learn from past tasks in the common form; ``metadata`` has importers that make them.
@@ -210,12 +211,17 @@ class MetaLearner:
             space: Their space.
             algorithm: See ``from_studies``.
             warm_start: See ``from_studies``.
+            refine: Whether starting points may be new configurations, found on the learned responses; False for
+                searches among given configurations, a table for instance.
             seed: Seed of the training.
 
         Raises:
             InvalidParameterError: If no evaluation is known.
         """
-        return cls(learn_past(tasks, space, algorithm=algorithm, n_start=warm_start, seed=seed))
+        learned = learn_past(
+            tasks, space, algorithm=algorithm, n_start=warm_start, refine=refine, seed=seed
+        )
+        return cls(learned)
 
     @classmethod
     def load(cls, folder: str | Path, *, model: str = "all") -> "MetaLearner":

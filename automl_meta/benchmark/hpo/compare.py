@@ -160,7 +160,7 @@ def _run_unit(unit: _Unit, settings: HpoSettings) -> str:
     unit.path.parent.mkdir(parents=True, exist_ok=True)
     tasks = [problem.past(int(t)) for t in np.flatnonzero(folds != unit.fold)]
     begin = perf_counter()
-    make = unit.method.learn(Past(problem.space, tasks))
+    make = unit.method.learn(Past(problem.space, tasks, table=problem.definition.table))
     learned = perf_counter() - begin
     cut_off = unit.path.exists() and not unit.path.read_text(encoding="utf-8").endswith("\n")
     with unit.path.open("a", encoding="utf-8") as file:
@@ -203,7 +203,9 @@ def read_unit(path: Path) -> Iterator[JSON]:
 def read_comparison(
     problem: Problem, methods: Sequence[Method], folder: Path, settings: HpoSettings
 ) -> pd.DataFrame:
-    """Return the finished searches of one problem, of tasks that every method has finished.
+    """Return the searches of one problem, on tasks that every method has searched on.
+
+    A method that was run with fewer trials than are asked for now counts with those that it has.
 
     Args:
         problem: The problem.
@@ -226,19 +228,20 @@ def read_comparison(
             (r["task"], r["seed"]): r
             for fold in range(problem.definition.folds)
             for r in read_unit(unit_path(folder, problem, method, fold))
-            if r["task"] in names and r["seed"] < plan.seeds and len(r["scores"]) >= plan.trials
+            if r["task"] in names and r["seed"] < plan.seeds
         }
         if not rows:
             msg = f"{method.name} has no finished search on {problem.definition.name} in {folder}. Run it."
             raise StoreError(msg)
+        n = min(plan.trials, *(len(r["scores"]) for r in rows.values()))
         parts += [
             pd.DataFrame(
                 {
                     "task": task,
                     "method": method.name,
                     "seed": seed,
-                    "trial": np.arange(plan.trials),
-                    "score": np.array(row["scores"][: plan.trials], dtype=np.float64),
+                    "trial": np.arange(n),
+                    "score": np.array(row["scores"][:n], dtype=np.float64),
                     "seconds": row["seconds"],
                     "learn_seconds": row["learn_seconds"],
                 }
