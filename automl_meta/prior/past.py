@@ -344,7 +344,8 @@ def _portfolio(
     for of_task, task in zip(regrets, tasks, strict=True):
         _overlay(of_task, rows, task, encoder)
     rows = np.concatenate([rows, better])
-    regrets = np.concatenate([regrets, predicted(better)], axis=1)
+    # A promise beyond the best evaluation is worth no more than that evaluation.
+    regrets = np.concatenate([regrets, np.clip(predicted(better), 0.0, 1.0)], axis=1)
     kept = greedy_set(regrets, MOST_KEPT)
     rows, regrets = rows[kept], regrets[:, kept]
     names = sorted({name for task in tasks for name in task.features})

@@ -4,6 +4,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metadata.past import PastTask, past_task
+from automl_meta.prior.acquisition import climbed
 from automl_meta.prior.mixture import ResponseModel
 from automl_meta.prior.past import learn_past
 from automl_meta.prior.prior import Observation
@@ -150,3 +151,43 @@ def test_learning_is_repeatable(tasks):
     second, again = learn_responses(x, raw, seed=3)
     assert all(np.array_equal(weights[name], again[name]) for name in WARPS)
     assert np.array_equal(first.features(x[0]), second.features(x[0]))
+
+
+def test_starting_points_may_be_new_where_the_space_is_open_and_only_there():
+    rng = np.random.default_rng(3)
+    units = Encoder(SPACE).sample_units(rng, 60)
+    tasks = [PastTask(f"t{i}", units, response(units, b)) for i, b in enumerate((0.48, 0.5, 0.52))]
+    # None of the shared settings is near the peak.
+    far = np.abs(units[:, 1] - 0.5) > 0.08
+    tasks = [PastTask(t.name, t.units[far], t.scores[far]) for t in tasks]
+    encoder = Encoder(SPACE)
+
+    def best(prior):
+        return response(encoder.to_units(prior.warm_start(1)), 0.5)[0]
+
+    recorded = learn_past(tasks, SPACE, refine=False)
+    opened = learn_past(tasks, SPACE)
+    assert best(opened) > best(recorded)
+    known = {tuple(np.nan_to_num(r.round(6), nan=-1)) for r in tasks[0].units}
+    rows = encoder.to_units(recorded.portfolio.configurations)
+    assert {tuple(np.nan_to_num(r.round(6), nan=-1)) for r in rows} <= known
+
+
+def test_climbing_ends_near_the_peak_and_never_on_an_observed_row():
+    encoder = Encoder(SPACE)
+    rng = np.random.default_rng(0)
+    rows = encoder.sample_units(rng, 20)
+    seen = encoder.to_units([{"kind": "a", "x": 0.5}])
+
+    def gain(of_rows):
+        return response(of_rows, 0.5)
+
+    found = climbed(encoder, rows, gain, seen, rng, rounds=6)
+    assert gain(found[None])[0] >= gain(rows).max()
+    assert gain(found[None])[0] > -1e-3
+    assert climbed(encoder, rows, gain, seen, rng, rounds=0) in rows
+    discrete = SearchSpace("kinds", 1, {"kind": CategoricalDistribution(["a", "b", "c"])})
+    kinds = Encoder(discrete)
+    seen = kinds.to_units([{"kind": "a"}, {"kind": "b"}])
+    left = kinds.to_units([{"kind": "c"}])
+    assert climbed(kinds, left, lambda r: r[:, 0], seen, rng) == left[0]
