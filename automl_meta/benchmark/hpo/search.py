@@ -98,17 +98,15 @@ class _Driver:
     def correct(self, params: Configuration, space: SearchSpace) -> None:
         """Make the last trial one of other parameters.
 
-        A trial of a storage cannot be changed, so all of them move to a new study of the same sampler.
+        Without a copy Optuna hands out the trials that its in-memory storage holds, so that a change here is a
+        change there. Moving all trials to a new study instead takes ten times TPE's own time.
         """
-        trials = self._study.get_trials(deepcopy=True)
+        last = self._study.get_trials(deepcopy=False)[-1]
         # A space without conditions keeps the proposed values of what the evaluated row leaves open.
         known = self._search.space
         names = known.active(params) if known == space else tuple(known.distributions)
-        last = trials[-1]
         last.params = {name: params[name] for name in names}
         last.distributions = {name: known.distributions[name] for name in names}
-        self._study = optuna.create_study(direction="maximize", sampler=self._search.sampler)
-        self._study.add_trials(trials)
 
     def tell(self, number: int, score: float) -> None:
         """Finish a trial."""
