@@ -8,8 +8,8 @@ Also how the memory of a search grows over 1,000 trials. Writes one table:
 import argparse
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import optuna
@@ -21,6 +21,9 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from automl_meta.metadata.past import PastTask
 from automl_meta.search import MetaLearner
 from automl_meta.spaces import Encoder, SearchSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = SearchSpace(
@@ -110,8 +113,10 @@ def main() -> None:
     lines = [
         "# What a proposal costs",
         "",
-        f"10 parameters, 100 past trials of the study, one thread. Learned from {options.tasks} past tasks x "
-        f"{options.evaluations} evaluations in {seconds:.0f} s, {peak:.0f} MiB resident.",
+        (
+            f"10 parameters, 100 past trials of the study, one thread. Learned from {options.tasks} past tasks x "
+            f"{options.evaluations} evaluations in {seconds:.0f} s, {peak:.0f} MiB resident."
+        ),
         "",
         "| sampler | proposal, median ms | range over 3 rounds |",
         "|---|---:|---:|",

@@ -3,6 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from automl_meta.benchmark.hpo.sources import load_problem
 from automl_meta.cli.app import app, run
 
 SMALL = ["--methods", "portfolio,random", "--seeds", "1", "--trials", "3"]
@@ -36,6 +37,7 @@ def test_mistakes_are_named(words, message, tmp_path, capsys):
 
 
 def test_missing_data_are_named(tmp_path, monkeypatch, capsys):
+    load_problem.cache_clear()
     monkeypatch.setenv("AUTOML_META_DATA", str(tmp_path / "nowhere"))
     words = ["compare", "--problem", "oboe", *SMALL, "--output", str(tmp_path)]
     assert run(words) == 1
