@@ -11,9 +11,10 @@ from automl_meta._typing import JSON, Configuration, FloatArray
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metadata.past import PastTask
 from automl_meta.metalearn import Algorithm, MetaParams, MetaSGD
-from automl_meta.prior.acquisition import candidates, climbed, neighbours, row_keys
+from automl_meta.prior.acquisition import candidates, climbed
 from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.mixture import ResponseModel
+from automl_meta.prior.past_portfolio import build_portfolio
 from automl_meta.prior.prior import (
     Observation,
     Portfolio,
@@ -27,7 +28,6 @@ from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.prior.task_only import fit_task_only
 from automl_meta.prior.transfer import MAX_SUPPORT, fit_transfer
-from automl_meta.prior.warm_start import greedy_set
 from automl_meta.spaces import Encoder, SearchSpace
 from automl_meta.training import TrainingSettings
 
@@ -44,13 +44,6 @@ TASK_ONLY_FROM = 30
 #: With less weight on what the past says, from this many trials on, a cold sampler takes over.
 HAND_OVER_FROM = 8
 LEAST_TRUST = 0.4
-#: Good configurations that each past task lends, how many are judged on all tasks, and how many are kept.
-LENT = 50
-MOST_JUDGED = 2000
-MOST_KEPT = 100
-#: Starting points that local search improves: its rounds, and neighbours in each.
-REFINED = 10
-_REFINEMENTS, _NEAR = 12, 60
 #: Evaluations a task needs for support and query of an episode.
 _EPISODE = 8
 
@@ -72,6 +65,7 @@ class PastPrior:
         algorithm: How the deep-kernel surrogate adapts to a task's trials.
         meta: The surrogate's meta-parameters; None where no past task had enough evaluations.
         n_start: Size of the warm-start set where none is asked for, >= 1.
+        closed: Whether the portfolio's configurations are all that a search may choose among, as long as one is new.
         facts: What made it; JSON-ready.
     """
 
@@ -81,6 +75,7 @@ class PastPrior:
     algorithm: Algorithm
     meta: MetaParams | None
     n_start: int = 5
+    closed: bool = False
     facts: JSON = field(default_factory=dict)
 
     @property
@@ -140,7 +135,7 @@ class PastPrior:
             self._proven,
             rng,
             None if space == self.space else space,
-            proven_only=not observed,
+            proven_only=self.closed or not observed,
         )
         busy = encoder.expand(running)
         n = len(observed)
@@ -151,7 +146,8 @@ class PastPrior:
         else:
             gain = self._gain(seen, busy)
         # Local search would leave a narrower space, and the proven rows where they alone are wanted.
-        rounds = 0 if not observed or not (space is None or space == self.space) else CLIMBS
+        stays = self.closed or not observed or not (space is None or space == self.space)
+        rounds = 0 if stays else CLIMBS
         taken = np.concatenate([seen.units, running])
         best = climbed(encoder, rows, lambda r: gain(encoder.expand(r)), taken, rng, rounds=rounds)
         return encoder.from_units(best)
@@ -266,7 +262,8 @@ def learn_past(
         algorithm: How the deep-kernel surrogate adapts; Meta-SGD by default.
         n_start: Size of the warm-start set where none is asked for, >= 1.
         refine: Whether starting points may be configurations that no past task evaluated, found by local search
-            on the learned responses; False for searches among given configurations.
+            on the learned responses; False for searches among given configurations: where the past tasks share
+            theirs, proposals are then among them.
         seed: Seed of weights and batches.
 
     Raises:
@@ -291,14 +288,20 @@ def learn_past(
     responses, weights = learn_responses(encodings, [t.scores for t in telling], seed=seed)
     chosen = MetaSGD(initial_rate=0.01, steps=1) if algorithm is None else algorithm
     meta = _learn_surrogate(telling, encodings, chosen, seed)
-    portfolio = _portfolio(telling, encoder, responses, weights["gap"], REFINED if refine else 0)
+
+    def predicted(units: FloatArray) -> FloatArray:
+        """Return every task's regret at configurations, [T, m]."""
+        features = responses.features(encoder.expand(units))
+        return unwarped_regret(weights["gap"] @ features.T, responses.warps["gap"])
+
+    portfolio, closed = build_portfolio(telling, encoder, predicted, refine=refine)
     facts: JSON = {
         "n_tasks": len(telling),
         "n_evaluations": int(sum(len(task.scores) for task in telling)),
         "left_out": [task.name for task in tasks if not any(task is t for t in telling)],
         "seed": seed,
     }
-    return PastPrior(space, responses, portfolio, chosen, meta, n_start, facts)
+    return PastPrior(space, responses, portfolio, chosen, meta, n_start, closed, facts)
 
 
 def _learn_surrogate(
@@ -314,83 +317,3 @@ def _learn_surrogate(
     shape = SurrogateShape(encodings[0].shape[1])
     settings = TrainingSettings(steps=400, learning_rate=3e-3, schedule="cosine", clip_norm=5.0)
     return train_surrogate(tables, shape, algorithm, settings, seed)
-
-
-def _portfolio(
-    tasks: Sequence[PastTask],
-    encoder: Encoder,
-    responses: Responses,
-    weights: FloatArray,
-    n_refined: int,
-) -> Portfolio:
-    """Let each task lend its best configurations; every task's regret at each is the model's."""
-
-    def predicted(units: FloatArray) -> FloatArray:
-        """Return regrets [T, m]: below 0 where the model expects more than a task's best evaluation."""
-        features = responses.features(encoder.expand(units))
-        return unwarped_regret(weights @ features.T, responses.warps["gap"])
-
-    lent = [
-        task.units[np.argsort(-np.nan_to_num(task.scores, nan=-np.inf))[:LENT]] for task in tasks
-    ]
-    rows = np.concatenate([of_task[i : i + 1] for i in range(LENT) for of_task in lent])[
-        :MOST_JUDGED
-    ]
-    rows = encoder.normalise(rows)
-    _, first = np.unique(np.nan_to_num(rows.round(6), nan=-1.0), axis=0, return_index=True)
-    rows = rows[np.sort(first)]
-    better = _refined(rows, predicted, encoder, n_refined)
-    regrets = np.clip(predicted(rows), 0.0, 1.0)
-    for of_task, task in zip(regrets, tasks, strict=True):
-        _overlay(of_task, rows, task, encoder)
-    rows = np.concatenate([rows, better])
-    # A promise beyond the best evaluation is worth no more than that evaluation.
-    regrets = np.concatenate([regrets, np.clip(predicted(better), 0.0, 1.0)], axis=1)
-    kept = greedy_set(regrets, MOST_KEPT)
-    rows, regrets = rows[kept], regrets[:, kept]
-    names = sorted({name for task in tasks for name in task.features})
-    features = np.array([[task.features.get(n, np.nan) for n in names] for task in tasks])
-    return Portfolio(
-        tuple(encoder.from_units(row) for row in rows),
-        regrets,
-        features.reshape(len(tasks), len(names)),
-        tuple(names),
-    )
-
-
-def _refined(
-    rows: FloatArray,
-    predicted: Callable[[FloatArray], FloatArray],
-    encoder: Encoder,
-    n: int,
-) -> FloatArray:
-    """Return a greedy set of n configurations, each improved by local search before the next, shape [n, p]."""
-    rng = np.random.default_rng(0)
-    regrets = predicted(rows)
-    covered = np.ones(len(regrets))
-    found = np.empty((n, rows.shape[1]))
-
-    def mean_regret(of_rows: FloatArray) -> FloatArray:
-        return np.asarray(np.minimum(covered[:, None], of_rows).mean(axis=0))
-
-    for place in range(n):
-        value = mean_regret(regrets)
-        best, least = rows[int(np.argmin(value))], float(value.min())
-        for _ in range(_REFINEMENTS):
-            near = neighbours(encoder, best, _NEAR, rng)
-            value = mean_regret(predicted(near))
-            if value.min() < least:
-                best, least = near[int(np.argmin(value))], float(value.min())
-        found[place] = best
-        covered = np.minimum(covered, predicted(best[None])[:, 0])
-    return found
-
-
-def _overlay(regrets: FloatArray, rows: FloatArray, task: PastTask, encoder: Encoder) -> None:
-    """Put a task's own regrets, shape [C], in the place of predicted ones where it evaluated a row."""
-    best, worst = np.nanmax(task.scores), np.nanmin(task.scores)
-    own = (best - np.nan_to_num(task.scores, nan=worst)) / max(best - worst, 1e-12)
-    measured = dict(zip(row_keys(encoder.normalise(task.units)), own, strict=True))
-    for column, key in enumerate(row_keys(rows)):
-        if key in measured:
-            regrets[column] = measured[key]

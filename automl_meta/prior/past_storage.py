@@ -68,6 +68,7 @@ def save_past(prior: PastPrior, folder: Path) -> None:
         "configurations": list(prior.portfolio.configurations),
         "feature_names": list(prior.portfolio.feature_names),
         "n_start": prior.n_start,
+        "closed": prior.closed,
         "facts": prior.facts,
         "sha256": {name: digest(folder / name) for name in files},
     }
@@ -132,6 +133,7 @@ def _prior(folder: Path, manifest: JSON) -> PastPrior:
         ALGORITHMS[options.pop("name")](**options),
         read_tensors(folder, _SURROGATE, manifest) if has_surrogate else None,
         manifest["n_start"],
+        manifest["closed"],
         manifest["facts"],
     )
 

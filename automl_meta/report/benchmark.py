@@ -152,7 +152,7 @@ def _section(numbers: ProblemNumbers) -> Section:
         tables += [duel_table(numbers)]
         if numbers.later:
             tables.append(later_table(numbers))
-    return Section(f"{numbers.name}: {numbers.title}", verdict(numbers), pictures, tables)
+    return Section(numbers.title, verdict(numbers), pictures, tables)
 
 
 def _strongest(numbers: ProblemNumbers) -> str:

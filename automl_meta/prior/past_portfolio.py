@@ -1,0 +1,129 @@
+"""Starting points for searches in a space that past tasks searched: recorded configurations and improved ones."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from automl_meta._typing import FloatArray
+from automl_meta.metadata.past import PastTask
+from automl_meta.prior.acquisition import neighbours, row_keys
+from automl_meta.prior.prior import Portfolio
+from automl_meta.prior.warm_start import greedy_set
+from automl_meta.spaces import Encoder
+
+#: Good configurations that each past task lends, how many are judged on all tasks, and how many are kept.
+LENT = 50
+MOST_JUDGED = 2000
+MOST_KEPT = 100
+#: Starting points that local search improves: its rounds, and neighbours in each.
+REFINED = 10
+_REFINEMENTS, _NEAR = 12, 60
+
+
+def build_portfolio(
+    tasks: Sequence[PastTask],
+    encoder: Encoder,
+    predicted: Callable[[FloatArray], FloatArray],
+    *,
+    refine: bool,
+) -> tuple[Portfolio, bool]:
+    """Choose configurations that are good together on the past tasks.
+
+    A task's regret at a configuration is the measured one where it was evaluated there, else the model's.
+
+    Args:
+        tasks: The past tasks.
+        encoder: Of their space.
+        predicted: Unit rows [m, p] to the model's regrets [T, m]; below 0 where it expects more than a task's best
+            evaluation.
+        refine: Whether configurations may be new ones, found by local search.
+
+    Returns:
+        The portfolio, best first, and whether it is all that there is to choose among: that is so without
+        ``refine`` where the tasks share their configurations.
+    """
+    shared = None if refine else _shared(tasks, encoder)
+    closed = shared is not None
+    rows = _lent(tasks, encoder) if shared is None else shared
+    better = _refined(rows, predicted, encoder, REFINED if refine else 0)
+    regrets = np.clip(predicted(rows), 0.0, 1.0)
+    for of_task, task in zip(regrets, tasks, strict=True):
+        _overlay(of_task, rows, task, encoder)
+    rows = np.concatenate([rows, better])
+    # A promise beyond the best evaluation is worth no more than that evaluation.
+    regrets = np.concatenate([regrets, np.clip(predicted(better), 0.0, 1.0)], axis=1)
+    kept = greedy_set(regrets, len(rows) if closed else MOST_KEPT)
+    rows, regrets = rows[kept], regrets[:, kept]
+    names = sorted({name for task in tasks for name in task.features})
+    features = np.array([[task.features.get(n, np.nan) for n in names] for task in tasks])
+    portfolio = Portfolio(
+        tuple(encoder.from_units(row) for row in rows),
+        regrets,
+        features.reshape(len(tasks), len(names)),
+        tuple(names),
+    )
+    return portfolio, closed
+
+
+def _lent(tasks: Sequence[PastTask], encoder: Encoder) -> FloatArray:
+    """Return the best configurations of each task, in turns, distinct."""
+    lent = [t.units[np.argsort(-np.nan_to_num(t.scores, nan=-np.inf))[:LENT]] for t in tasks]
+    in_turns = [of_task[i : i + 1] for i in range(LENT) for of_task in lent]
+    rows = encoder.normalise(np.concatenate(in_turns)[:MOST_JUDGED])
+    _, first = np.unique(np.nan_to_num(rows.round(6), nan=-1.0), axis=0, return_index=True)
+    return np.asarray(rows[np.sort(first)], dtype=np.float64)
+
+
+def _shared(tasks: Sequence[PastTask], encoder: Encoder) -> FloatArray | None:
+    """Return the configurations of at least half of the tasks, where they are most of what was evaluated."""
+    rows = [encoder.normalise(task.units) for task in tasks]
+    keys = [row_keys(of_task) for of_task in rows]
+    count = Counter(key for of_task in keys for key in set(of_task))
+    first = {
+        key: row
+        for of_keys, of_task in zip(keys, rows, strict=True)
+        for key, row in zip(of_keys, of_task, strict=True)
+        if count[key] >= max(2, len(tasks) / 2)
+    }
+    if len(first) < 0.5 * float(np.median([len(of_task) for of_task in rows])):
+        return None
+    return np.array(list(first.values())[:MOST_JUDGED], dtype=np.float64)
+
+
+def _refined(
+    rows: FloatArray,
+    predicted: Callable[[FloatArray], FloatArray],
+    encoder: Encoder,
+    n: int,
+) -> FloatArray:
+    """Return a greedy set of n configurations, each improved by local search before the next, shape [n, p]."""
+    rng = np.random.default_rng(0)
+    regrets = predicted(rows)
+    covered = np.ones(len(regrets))
+    found = np.empty((n, rows.shape[1]))
+
+    def mean_regret(of_rows: FloatArray) -> FloatArray:
+        return np.asarray(np.minimum(covered[:, None], of_rows).mean(axis=0))
+
+    for place in range(n):
+        value = mean_regret(regrets)
+        best, least = rows[int(np.argmin(value))], float(value.min())
+        for _ in range(_REFINEMENTS):
+            near = neighbours(encoder, best, _NEAR, rng)
+            value = mean_regret(predicted(near))
+            if value.min() < least:
+                best, least = near[int(np.argmin(value))], float(value.min())
+        found[place] = best
+        covered = np.minimum(covered, predicted(best[None])[:, 0])
+    return found
+
+
+def _overlay(regrets: FloatArray, rows: FloatArray, task: PastTask, encoder: Encoder) -> None:
+    """Put a task's own regrets, shape [C], in the place of predicted ones where it evaluated a row."""
+    best, worst = np.nanmax(task.scores), np.nanmin(task.scores)
+    own = (best - np.nan_to_num(task.scores, nan=worst)) / max(best - worst, 1e-12)
+    measured = dict(zip(row_keys(encoder.normalise(task.units)), own, strict=True))
+    for column, key in enumerate(row_keys(rows)):
+        if key in measured:
+            regrets[column] = measured[key]
