@@ -76,10 +76,10 @@ def variations() -> list[Variation]:
             "deep kernel by Meta-SGD, 3 steps", algorithm=MetaSGD(initial_rate=0.01, steps=3)
         ),
         Variation("deep kernel of weight .5", {weight: 0.5}),
-        Variation("no task-only proposals", {(past, "TASK_ONLY_FROM"): never}),
+        Variation("no task-only proposals", {(past, "TASK_ONLY_FROM_IF_CLOSED"): never}),
         Variation(
             "every fifth proposal task-only",
-            {(past, "TASK_ONLY_FROM"): 10, (past, "TASK_ONLY_EVERY"): 5},
+            {(past, "TASK_ONLY_FROM_IF_CLOSED"): 10, (past, "TASK_ONLY_EVERY"): 5},
         ),
         Variation("no new structure", {shares: SHARES[:1]}),
         Variation("evidence not tempered", {temper: 1.0}),

@@ -37,10 +37,10 @@ TRANSFER_WEIGHT = 0.25
 TRANSFER_FROM = 3
 #: Rounds of local search from the best candidates.
 CLIMBS = 3
-#: The present task alone makes every so many proposals, once there is much of it: more often it costs more (on inner
-#: folds of the benchmark) than the hand-over to a cold sampler leaves to insure.
+#: The present task alone makes every tenth proposal, so that a past that misleads cannot stop the search. In a closed
+#: space, where no search gets lost between two rows, that begins late: earlier it costs more than it insures.
 TASK_ONLY_EVERY = 10
-TASK_ONLY_FROM = 30
+TASK_ONLY_FROM, TASK_ONLY_FROM_IF_CLOSED = 10, 30
 #: With less weight on what the past says, from this many trials on, a cold sampler takes over.
 HAND_OVER_FROM = 8
 LEAST_TRUST = 0.4
@@ -140,7 +140,8 @@ class PastPrior:
         busy = encoder.expand(running)
         n = len(observed)
         gain: Callable[[FloatArray], FloatArray]
-        if n >= TASK_ONLY_FROM and n % TASK_ONLY_EVERY == 0:
+        first = TASK_ONLY_FROM_IF_CLOSED if self.closed else TASK_ONLY_FROM
+        if n >= first and n % TASK_ONLY_EVERY == 0:
             present = fit_task_only(*_joined(seen.x, normal_scores(seen.raw), busy))
             gain = partial(log_gain, present)
         else:
