@@ -69,9 +69,9 @@ def median_ask(sampler: BaseSampler, past: list[optuna.trial.FrozenTrial], repea
     for _ in range(repeats):
         begin = time.perf_counter()
         trial = study.ask()
-        SPACE.suggest(trial)
+        units = Encoder(SPACE).to_units([SPACE.suggest(trial)])
         spent.append(time.perf_counter() - begin)
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        study.tell(trial, float(response(units, 0.5)[0]))
     return 1e3 * float(np.median(spent))
 
 
