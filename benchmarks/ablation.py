@@ -28,6 +28,7 @@ from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.problem import Problem
 from automl_meta.benchmark.hpo.search import Search, run_search
 from automl_meta.benchmark.hpo.sources import load_problem
+from automl_meta.metadata.files import file_title
 from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaSGD, Reptile
 from automl_meta.prior import mixture, past
 from automl_meta.search import MetaLearner
@@ -111,8 +112,7 @@ def main() -> None:
 
 def measured(name: str, variation: Variation, runs: Path) -> np.ndarray:
     """Return regrets at the marks, one row a task, from the kept file where it is there."""
-    title = "".join(c if c.isalnum() else "-" for c in variation.name)
-    path = runs / f"{name}--{title}.json"
+    path = runs / f"{file_title(f'{name}--{variation.name}')}.json"
     if not path.exists():
         rows = [list(search(name, variation, fold)) for fold in INNER_FOLDS]
         path.write_text(json.dumps([r for part in rows for r in part]))

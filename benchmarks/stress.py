@@ -25,6 +25,7 @@ from automl_meta.benchmark.hpo.publish import scales_of
 from automl_meta.benchmark.hpo.registry import methods
 from automl_meta.benchmark.hpo.search import run_search
 from automl_meta.benchmark.hpo.sources import load_problem
+from automl_meta.metadata.files import file_title
 from automl_meta.metadata.past import PastTask
 from automl_meta.spaces import Encoder
 from automl_meta.statistics import incumbent, normalised_regret
@@ -191,8 +192,7 @@ def main() -> None:
     problem = load_problem(options.problem)
     rows = {}
     for condition in CONDITIONS:
-        title = "".join(c if c.isalnum() else "-" for c in condition.name)
-        path = options.runs / f"{options.problem}--{title}.json"
+        path = options.runs / f"{file_title(f'{options.problem}--{condition.name}')}.json"
         if not path.exists():
             path.write_text(json.dumps(curves(problem, condition, options.trials)))
         rows[condition.name] = np.array(json.loads(path.read_text()))

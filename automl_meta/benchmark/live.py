@@ -22,7 +22,7 @@ from automl_meta.evaluation import Evaluator, Limits
 from automl_meta.evaluation.worker import WorkerPool, run_all
 from automl_meta.exceptions import StoreError, check_least
 from automl_meta.metadata.collect import small_copy
-from automl_meta.metadata.files import same_settings, write_whole
+from automl_meta.metadata.files import file_title, same_settings, write_whole
 from automl_meta.pipelines import Family
 from automl_meta.prior.pruning import FIRST_STEP
 from automl_meta.prior.storage import MANIFEST
@@ -125,8 +125,7 @@ class _Run:
 
     @property
     def file_name(self) -> str:
-        text = f"{self.task.title}--{self.method.name}--{self.seed}"
-        return "".join(c if c.isalnum() or c in "-_." else "_" for c in text) + ".json"
+        return file_title(f"{self.task.title}--{self.method.name}--{self.seed}") + ".json"
 
 
 def compare_live(

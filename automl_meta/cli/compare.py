@@ -56,8 +56,9 @@ def compare(  # noqa: PLR0917 - typer turns the parameters into options
     """Compare search methods.
 
     On live tasks models are trained, a suite and a family say which; on problems of recorded evaluations the
-    searches alone cost time (see automl-meta benchmark hpo). All methods get the same spaces, folds, seeds and limits. An interrupted comparison goes on where it
-    stopped; more methods, tasks and seeds may join it, other settings may not.
+    searches alone cost time (see automl-meta benchmark hpo). All methods get the same spaces, folds, seeds and
+    limits. An interrupted comparison goes on where it stopped; more methods, tasks and seeds may join it, other
+    settings may not.
     """
     if problem != "live":
         run_hpo(problem, methods, trials, seeds, workers="1", jobs=jobs, fix=False, output=output)

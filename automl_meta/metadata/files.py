@@ -7,6 +7,16 @@ from automl_meta._typing import JSON
 from automl_meta.exceptions import StoreError
 
 
+def file_title(text: str) -> str:
+    """Return a text as part of a file's name: letters, digits, dashes and dots, all else an underscore.
+
+    Example:
+        >>> file_title("portfolio + TPE")
+        'portfolio___TPE'
+    """
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file that appears whole or not at all, whatever interrupts the writing.
 

@@ -14,6 +14,7 @@ import pandas as pd
 from automl_meta._typing import FloatArray
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.spaces import SearchSpace, units
+from automl_meta.statistics import normalised_regret
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,27 @@ class PastTask:
                 self.scores.shape,
                 "Give them in the same order.",
             )
+
+    @property
+    def filled_scores(self) -> FloatArray:
+        """The scores, failed evaluations with the worst of them, shape [n]; one is known at least."""
+        return np.where(np.isfinite(self.scores), self.scores, np.nanmin(self.scores))
+
+    def regrets(self, scores: FloatArray) -> FloatArray:
+        """Return where scores lie between the task's best (0) and worst (1) known one, any shape.
+
+        Args:
+            scores: Without missing values; beyond the best counts 0, beyond the worst 1.
+        """
+        return normalised_regret(scores, np.nanmax(self.scores), np.nanmin(self.scores))
+
+    def best_units(self, n: int) -> FloatArray:
+        """Return the n best configurations, best first, shape [<= n, p].
+
+        Args:
+            n: How many, at most.
+        """
+        return self.units[np.argsort(-np.nan_to_num(self.scores, nan=-np.inf))[:n]]
 
 
 def past_task(

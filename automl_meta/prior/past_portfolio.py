@@ -68,7 +68,7 @@ def build_portfolio(
 
 def _lent(tasks: Sequence[PastTask], encoder: Encoder) -> FloatArray:
     """Return the best configurations of each task, in turns, distinct."""
-    lent = [t.units[np.argsort(-np.nan_to_num(t.scores, nan=-np.inf))[:LENT]] for t in tasks]
+    lent = [task.best_units(LENT) for task in tasks]
     in_turns = [of_task[i : i + 1] for i in range(LENT) for of_task in lent]
     rows = encoder.normalise(np.concatenate(in_turns)[:MOST_JUDGED])
     _, first = np.unique(np.nan_to_num(rows.round(6), nan=-1.0), axis=0, return_index=True)
@@ -121,8 +121,7 @@ def _refined(
 
 def _overlay(regrets: FloatArray, rows: FloatArray, task: PastTask, encoder: Encoder) -> None:
     """Put a task's own regrets, shape [C], in the place of predicted ones where it evaluated a row."""
-    best, worst = np.nanmax(task.scores), np.nanmin(task.scores)
-    own = (best - np.nan_to_num(task.scores, nan=worst)) / max(best - worst, 1e-12)
+    own = task.regrets(task.filled_scores)
     measured = dict(zip(row_keys(encoder.normalise(task.units)), own, strict=True))
     for column, key in enumerate(row_keys(rows)):
         if key in measured:

@@ -24,6 +24,7 @@ from automl_meta.report.benchmark_tables import (
 )
 from automl_meta.report.page import render
 from automl_meta.report.svg import Size, svg_text
+from automl_meta.report.text import p_value
 
 _WIDE = Size(7.6, 4.2)
 _NARROW = Size(4.0, 3.8, narrow=True)
@@ -164,5 +165,5 @@ def _strongest(numbers: ProblemNumbers) -> str:
 def _friedman(numbers: ProblemNumbers) -> str:
     if len(numbers.courses) < 3:
         return ""
-    p = numbers.differences.friedman
-    return f" Friedman's test: p {f'= {p:.3f}' if p >= 0.001 else '< .001'}."
+    p = p_value(numbers.differences.friedman)
+    return f" Friedman's test: p {p if p.startswith('<') else f'= {p}'}."

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from automl_meta._typing import FloatArray
 from automl_meta.report.benchmark_numbers import (
     SOLVED,
     TIE,
@@ -13,7 +12,7 @@ from automl_meta.report.benchmark_numbers import (
     ProblemNumbers,
     trials_to_reach,
 )
-from automl_meta.report.text import DASH, signed
+from automl_meta.report.text import DASH, p_value, signed
 
 
 @dataclass(frozen=True)
@@ -58,31 +57,19 @@ def regret_table(numbers: ProblemNumbers) -> Table:
     Args:
         numbers: A problem's numbers.
     """
-
-    def mean(c: Course, n: int) -> str:
-        return f"{c.mean[n - 1]:.4f} [{c.low[n - 1]:.4f}, {c.high[n - 1]:.4f}]"
-
-    def median(c: Course, n: int) -> str:
-        return f"{c.median[n - 1]:.4f} [{c.median_low[n - 1]:.4f}, {c.median_high[n - 1]:.4f}]"
-
     rows = []
-    for label, cell, value in (("mean", mean, "mean"), ("median", median, "median")):
-        best = {
-            n: min(getattr(c, value)[n - 1] for c in numbers.courses if len(c.mean) >= n)
-            for n in numbers.marks
-        }
-        rows += [
-            [
-                f"{c.method}, {label}",
-                *(
-                    _cell(cell(c, n), best=getattr(c, value)[n - 1] <= best[n])
-                    if len(c.mean) >= n
-                    else DASH
-                    for n in numbers.marks
-                ),
-            ]
-            for c in numbers.courses
-        ]
+    for label in ("mean", "median"):
+        of_method = {c.method: _with_interval(c, label) for c in numbers.courses}
+        for method, (value, low, high) in of_method.items():
+            cells = []
+            for n in numbers.marks:
+                if len(value) < n:
+                    cells.append(DASH)
+                    continue
+                least = min(v[n - 1] for v, _, _ in of_method.values() if len(v) >= n)
+                text = f"{value[n - 1]:.4f} [{low[n - 1]:.4f}, {high[n - 1]:.4f}]"
+                cells.append(f"**{text}**" if value[n - 1] <= least else text)
+            rows.append([f"{method}, {label}", *cells])
     return Table(
         "Normalised regret",
         ["method", *(f"after {n}" for n in numbers.marks)],
@@ -155,7 +142,7 @@ def duel_table(numbers: ProblemNumbers) -> Table:
         numbers: A problem's numbers.
     """
     rows = [
-        [d.method, str(d.ours_at), d.tasks, _gain(d), f"{d.p:.3f}" if d.p >= 0.001 else "< .001"]
+        [d.method, str(d.ours_at), d.tasks, _gain(d), p_value(d.p)]
         for d in numbers.duels
         if d.ours_at >= 5 or d.ours_at == max(numbers.marks)
     ]
@@ -187,26 +174,7 @@ def _gain(duel: Duel) -> str:
     return f"{signed(round(duel.gain, 4))} [{signed(round(duel.low, 4))}, {signed(round(duel.high, 4))}]"
 
 
-def _cell(text: str, *, best: bool) -> str:
-    return f"**{text}**" if best else text
-
-
-def summary_rows(
-    problems: Sequence[ProblemNumbers], marks: Sequence[int] = (5, 10, 25, 50)
-) -> list[list[str]]:
-    """Return one row a problem and method: mean regrets at the marks.
-
-    Args:
-        problems: The numbers of each problem.
-        marks: Numbers of trials.
-    """
-    return [
-        [
-            p.name,
-            c.method,
-            *(f"{c.mean[n - 1]:.4f}" if len(c.mean) >= n else DASH for n in marks),
-        ]
-        for p in problems
-        for c in p.courses
-        if not np.isnan(c.mean[0])
-    ]
+def _with_interval(course: Course, label: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    if label == "mean":
+        return course.mean, course.low, course.high
+    return course.median, course.median_low, course.median_high

@@ -47,6 +47,16 @@ def signed(value: float | None) -> str:
     return ("+" if value > 0 else "") + number(value)
 
 
+def p_value(p: float) -> str:
+    """Format the p-value of a test.
+
+    Example:
+        >>> p_value(0.0312), p_value(1e-9)
+        ('0.031', '< .001')
+    """
+    return f"{p:.3f}" if p >= 0.001 else "< .001"
+
+
 def setting(value: Any) -> str:
     """Format the value of a hyperparameter or a setting.
 

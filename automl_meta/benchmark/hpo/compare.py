@@ -21,6 +21,7 @@ from automl_meta.benchmark.hpo.problem import Problem
 from automl_meta.benchmark.hpo.search import run_search
 from automl_meta.benchmark.hpo.sources import load_problem
 from automl_meta.exceptions import StoreError, check_least
+from automl_meta.metadata.files import file_title
 
 RUNS = "runs"
 
@@ -139,8 +140,7 @@ def unit_path(folder: Path, problem: Problem, method: Method, fold: int) -> Path
         method: The method.
         fold: Number of the fold.
     """
-    title = "".join(c if c.isalnum() or c in "-_." else "_" for c in method.name)
-    return folder / RUNS / problem.definition.name / title / f"fold-{fold}.jsonl"
+    return folder / RUNS / problem.definition.name / file_title(method.name) / f"fold-{fold}.jsonl"
 
 
 def _run_unit(unit: _Unit, settings: HpoSettings) -> str:

@@ -106,7 +106,21 @@ def load_definition(name: str | Path) -> Definition:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path} is no valid TOML: {error}. Correct the file."
         raise InvalidParameterError(msg) from error
+    if "like" in document:
+        document = _inherited(path, document)
     return _definition(path, document)
+
+
+def _inherited(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return a definition with what it does not say itself from another one beside it."""
+    other = path.with_name(f"{document.pop('like')}.toml")
+    if not other.is_file():
+        raise InvalidParameterError.of(
+            "like", path.name, "a definition beside it", other.name, "Check the name."
+        )
+    base = tomllib.loads(other.read_text(encoding="utf-8"))
+    options = {**base.get("options", {}), **document.get("options", {})}
+    return {**base, **document, "options": options}
 
 
 def _definition(path: Path, document: dict[str, Any]) -> Definition:

@@ -11,7 +11,7 @@ from automl_meta._resources import tasks_folder
 from automl_meta.benchmark.hpo.compare import HpoSettings, plan_of
 from automl_meta.benchmark.hpo.methods import Method
 from automl_meta.benchmark.hpo.problem import Problem
-from automl_meta.metadata.files import write_whole
+from automl_meta.metadata.files import file_title, write_whole
 from automl_meta.runs.result import machine_record, versions_record
 from automl_meta.statistics import incumbent, normalised_regret
 
@@ -84,8 +84,7 @@ def write_hpob(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for method, rows in table.groupby("method", sort=False):
-        title = "".join(c if c.isalnum() or c in "-_." else "_" for c in str(method))
-        path = folder / f"{title}.json"
+        path = folder / f"{file_title(str(method))}.json"
         document: JSON = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         found: dict[str, dict[str, list[float]]] = {}
         for (task, seed), run in rows.groupby(["task", "seed"]):

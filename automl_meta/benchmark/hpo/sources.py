@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from automl_meta.spaces import Condition, Encoder, SearchSpace
 _QUALITIES = ("NumberOfInstances", "NumberOfFeatures", "NumberOfClasses", "MajorityClassSize")
 
 
-@lru_cache(maxsize=4)
+@cache
 def load_problem(name: str, data: Path | None = None) -> Problem:
-    """Load a problem; the last few are kept in memory.
+    """Load a problem; it is kept in memory, for every fold and method asks for it.
 
     Args:
         name: Name or path of a definition.

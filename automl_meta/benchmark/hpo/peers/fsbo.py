@@ -14,14 +14,14 @@ from torch import Tensor
 from automl_meta._typing import FloatArray
 from automl_meta.benchmark.hpo.methods import Past, Searcher
 from automl_meta.benchmark.hpo.peers.portfolio import learn_portfolio
-from automl_meta.benchmark.hpo.peers.proposer import Proposer
+from automl_meta.benchmark.hpo.peers.proposer import Proposer, most_promising
 from automl_meta.benchmark.hpo.search import Search
 from automl_meta.metalearn import MetaParams, expand
 from automl_meta.prior import surrogate
 from automl_meta.prior.acquisition import log_expected_improvement
 from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.search.sampler import MetaSampler
-from automl_meta.spaces import Encoder, SearchSpace
+from automl_meta.spaces import Encoder
 
 _START = 3
 _STEPS = 2000
@@ -56,8 +56,8 @@ class Fsbo:
             data.append((_tensor(x), _tensor(task.scores[known])))
         weights = train_deep_kernel(data, past.seed)
         start = learn_portfolio(past, _START)
-        tuned = FineTuned(past.space, weights)
-        return lambda seed: Search(MetaSampler(tuned, seed=seed), past.space, start)
+        proposer = Proposer(past.space, most_promising(encoder, FineTuned(weights).value))
+        return lambda seed: Search(MetaSampler(proposer, seed=seed), past.space, start)
 
 
 def train_deep_kernel(data: list[tuple[Tensor, Tensor]], seed: int) -> MetaParams:
@@ -93,22 +93,20 @@ def train_deep_kernel(data: list[tuple[Tensor, Tensor]], seed: int) -> MetaParam
     return {name: leaf.detach() for name, leaf in weights.items()}
 
 
-class FineTuned(Proposer):
+class FineTuned:
     """The deep kernel on a new task.
 
     Args:
-        space: The space.
         weights: Meta-trained weights.
     """
 
-    def __init__(self, space: SearchSpace, weights: MetaParams) -> None:
-        super().__init__(space)
+    def __init__(self, weights: MetaParams) -> None:
         self._weights = weights
 
     def value(
         self, x: FloatArray, scores: FloatArray, new: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
-        """Return log expected improvement after fine-tuning; see ``Proposer``."""
+        """Return log expected improvement after fine-tuning; see ``proposer.Value``."""
         del rng
         span = float(scores.max() - scores.min())
         own = (scores - scores.min()) / span if span > 0 else np.zeros(len(scores))

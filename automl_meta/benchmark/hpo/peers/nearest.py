@@ -15,7 +15,7 @@ from automl_meta.metadata.past import PastTask
 from automl_meta.prior import Observation
 from automl_meta.prior.prior import scores_of
 from automl_meta.search.sampler import MetaSampler
-from automl_meta.spaces import SearchSpace
+from automl_meta.spaces import Encoder, SearchSpace
 
 _START = 3
 
@@ -38,12 +38,12 @@ class NearestTask:
         Args:
             past: The past tasks.
         """
-        memory = Memory(past.space, past.tasks)
+        proposer = Proposer(past.space, Memory(past.space, past.tasks).choose)
         start = learn_portfolio(past, _START)
-        return lambda seed: Search(MetaSampler(memory, seed=seed), past.space, start)
+        return lambda seed: Search(MetaSampler(proposer, seed=seed), past.space, start)
 
 
-class Memory(Proposer):
+class Memory:
     """Past tasks and their encodings.
 
     Args:
@@ -52,26 +52,21 @@ class Memory(Proposer):
     """
 
     def __init__(self, space: SearchSpace, tasks: Sequence[PastTask]) -> None:
-        super().__init__(space)
+        self._encoder = Encoder(space)
         self._tasks = tasks
         self._encodings = [
-            self.encoder.expand(self.encoder.normalise_known(t.units)) for t in tasks
+            self._encoder.expand(self._encoder.normalise_known(t.units)) for t in tasks
         ]
-        self._scores = [
-            np.where(np.isfinite(t.scores), t.scores, np.nanmin(t.scores)) for t in tasks
-        ]
+        self._scores = [task.filled_scores for task in tasks]
 
-    def propose(
-        self,
-        observed: Sequence[Observation],
-        pending: Sequence[Configuration],
-        rng: np.random.Generator,
-        *,
-        space: SearchSpace | None = None,
-    ) -> Configuration:
-        """Return the best configuration of the nearest task that was not tried; see ``Proposer``."""
-        del pending, space
-        x = self.encoder.encode([o.configuration for o in observed])
+    def choose(self, observed: Sequence[Observation], rng: np.random.Generator) -> Configuration:
+        """Return the best configuration of the nearest task that was not tried.
+
+        Args:
+            observed: Finished trials.
+            rng: Decides between tasks that are equally near.
+        """
+        x = self._encoder.encode([o.configuration for o in observed])
         scores = np.nan_to_num(scores_of(observed), nan=-np.inf)
         alike = [
             _agreement(own[np.argmin(_distances(x, past), axis=1)], scores)
@@ -81,13 +76,7 @@ class Memory(Proposer):
         order = np.argsort(-self._scores[nearest], kind="stable")
         tried = _distances(x, self._encodings[nearest][order]).min(axis=0) < 1e-9
         row = order[int(np.argmin(tried))]
-        return self.encoder.from_units(self._tasks[nearest].units[row])
-
-    def value(
-        self, x: FloatArray, scores: FloatArray, new: FloatArray, rng: np.random.Generator
-    ) -> FloatArray:
-        """Is not used: proposals come from a list."""
-        raise NotImplementedError
+        return self._encoder.from_units(self._tasks[nearest].units[row])
 
 
 def _distances(a: FloatArray, b: FloatArray) -> FloatArray:

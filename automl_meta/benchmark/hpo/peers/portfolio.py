@@ -10,7 +10,6 @@ from sklearn.ensemble import ExtraTreesRegressor
 from automl_meta._typing import Configuration, FloatArray
 from automl_meta.benchmark.hpo.methods import Past, Searcher
 from automl_meta.benchmark.hpo.search import Search
-from automl_meta.metadata.past import PastTask
 from automl_meta.prior.warm_start import greedy_set
 from automl_meta.spaces import Encoder
 
@@ -78,24 +77,16 @@ def shared_regrets(past: Past) -> tuple[FloatArray, FloatArray] | None:
         for t in past.tasks
     ):
         return None
-    return first, np.stack([_regrets(task, task.scores) for task in past.tasks])
+    return first, np.stack([task.regrets(task.filled_scores) for task in past.tasks])
 
 
 def _judged_regrets(past: Past, encoder: Encoder) -> tuple[FloatArray, FloatArray]:
-    lent = [t.units[np.argsort(-np.nan_to_num(t.scores, nan=-np.inf))[:_LENT]] for t in past.tasks]
-    rows = np.concatenate(lent)
+    rows = np.concatenate([task.best_units(_LENT) for task in past.tasks])
     x = encoder.expand(rows)
     regrets = []
     for task in past.tasks:
         known = np.isfinite(task.scores)
         forest = ExtraTreesRegressor(100, min_samples_leaf=2, random_state=past.seed)
         forest.fit(encoder.expand(task.units[known]), task.scores[known])
-        regrets.append(_regrets(task, forest.predict(x)))
+        regrets.append(task.regrets(forest.predict(x)))
     return rows, np.stack(regrets)
-
-
-def _regrets(task: PastTask, scores: FloatArray) -> FloatArray:
-    """Return regrets of scores on a task, in [0, 1]; failed ones count 1."""
-    best, worst = np.nanmax(task.scores), np.nanmin(task.scores)
-    regret = (best - np.nan_to_num(scores, nan=worst)) / max(best - worst, 1e-12)
-    return np.asarray(np.clip(regret, 0.0, 1.0), dtype=np.float64)

@@ -1,7 +1,6 @@
 """What the model-based peers share: the shape of a prior that ``MetaSampler`` asks, and candidates."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,16 +16,25 @@ _NEIGHBOURS = 100
 _BEST = 5
 
 
-class Proposer(ABC):
-    """A searcher over one space that never hands over to another.
+#: Finished trials and a source of randomness to what to try next.
+Choose = Callable[[Sequence[Observation], np.random.Generator], Configuration]
+#: Encodings [n, d] and scores [n] of trials, encodings [m, d] of candidates, randomness: how promising they are, [m].
+Value = Callable[[FloatArray, FloatArray, FloatArray, np.random.Generator], FloatArray]
+
+
+class Proposer:
+    """A searcher over one space, as ``MetaSampler`` asks one; it never hands over to another.
+
+    Running trials are ignored, as in the papers.
 
     Args:
         space: The space.
+        choose: What decides.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, choose: Choose) -> None:
         self.space = space
-        self.encoder = Encoder(space)
+        self._choose = choose
 
     @property
     def pruner(self) -> PrunerModel:
@@ -52,44 +60,39 @@ class Proposer(ABC):
         *,
         space: SearchSpace | None = None,
     ) -> Configuration:
-        """Return the candidate with the greatest value.
-
-        Args:
-            observed: Finished trials.
-            pending: Running trials; ignored, as in the papers.
-            rng: Source of randomness.
-            space: Ignored: peers search the space that they learned on.
-        """
+        """Return what to try next; see ``SearchPrior``."""
         del pending, space
+        return self._choose(observed, rng)
+
+
+def most_promising(encoder: Encoder, value: Value) -> Choose:
+    """Return a choice of the best among random points and neighbours of the best trials.
+
+    Args:
+        encoder: Of the space.
+        value: How promising candidates are.
+    """
+
+    def choose(observed: Sequence[Observation], rng: np.random.Generator) -> Configuration:
         scores = scores_of(observed)
         known = np.isfinite(scores)
-        units = self.encoder.to_units([o.configuration for o in observed])
+        units = encoder.to_units([o.configuration for o in observed])
         if not known.any():
-            return self.encoder.from_units(self.encoder.sample_units(rng, 1)[0])
+            return encoder.from_units(encoder.sample_units(rng, 1)[0])
         scores = np.where(known, scores, scores[known].min())
-        rows = self._candidates(units[np.argsort(-scores)[:_BEST]], rng)
-        value = self.value(self.encoder.expand(units), scores, self.encoder.expand(rows), rng)
-        return self.encoder.from_units(rows[int(np.argmax(value))])
+        rows = _candidates(encoder, units[np.argsort(-scores)[:_BEST]], rng)
+        promise = value(encoder.expand(units), scores, encoder.expand(rows), rng)
+        return encoder.from_units(rows[int(np.argmax(promise))])
 
-    @abstractmethod
-    def value(
-        self, x: FloatArray, scores: FloatArray, new: FloatArray, rng: np.random.Generator
-    ) -> FloatArray:
-        """Return how promising candidates are, shape [m].
+    return choose
 
-        Args:
-            x: Encodings of the trials, shape [n, d].
-            scores: Their scores, shape [n], greater is better.
-            new: Encodings of the candidates, shape [m, d].
-            rng: Source of randomness.
-        """
 
-    def _candidates(self, best: FloatArray, rng: np.random.Generator) -> FloatArray:
-        centre = np.nan_to_num(best[rng.integers(len(best), size=_NEIGHBOURS)], nan=0.5)
-        moved = centre + rng.normal(size=centre.shape) * 0.1
-        kept = rng.uniform(size=centre.shape) < 0.7
-        near = self.encoder.normalise(np.where(kept, moved, rng.uniform(size=centre.shape)))
-        return np.concatenate([self.encoder.sample_units(rng, _DRAWN), near])
+def _candidates(encoder: Encoder, best: FloatArray, rng: np.random.Generator) -> FloatArray:
+    centre = np.nan_to_num(best[rng.integers(len(best), size=_NEIGHBOURS)], nan=0.5)
+    moved = centre + rng.normal(size=centre.shape) * 0.1
+    kept = rng.uniform(size=centre.shape) < 0.7
+    near = encoder.normalise(np.where(kept, moved, rng.uniform(size=centre.shape)))
+    return np.concatenate([encoder.sample_units(rng, _DRAWN), near])
 
 
 def standardised(scores: FloatArray) -> FloatArray:

@@ -12,12 +12,12 @@ import numpy as np
 from automl_meta._typing import FloatArray
 from automl_meta.benchmark.hpo.methods import Past, Searcher
 from automl_meta.benchmark.hpo.peers.portfolio import learn_portfolio
-from automl_meta.benchmark.hpo.peers.proposer import Proposer, standardised
+from automl_meta.benchmark.hpo.peers.proposer import Proposer, most_promising, standardised
 from automl_meta.benchmark.hpo.search import Search
 from automl_meta.prior.acquisition import log_expected_improvement
 from automl_meta.prior.task_only import TaskOnlyModel, fit_task_only
 from automl_meta.search.sampler import MetaSampler
-from automl_meta.spaces import Encoder, SearchSpace
+from automl_meta.spaces import Encoder
 
 #: Evaluations of each past task that its process is fitted to.
 _FITTED = 100
@@ -51,27 +51,25 @@ class Rgpe:
             rows = rng.permutation(known)[:_FITTED]
             x = encoder.expand(encoder.normalise_known(task.units[rows]))
             models.append(fit_task_only(x, standardised(task.scores[rows])))
-        ensemble = Ensemble(past.space, models)
+        proposer = Proposer(past.space, most_promising(encoder, Ensemble(models).value))
         start = learn_portfolio(past, _START)
-        return lambda seed: Search(MetaSampler(ensemble, seed=seed), past.space, start)
+        return lambda seed: Search(MetaSampler(proposer, seed=seed), past.space, start)
 
 
-class Ensemble(Proposer):
+class Ensemble:
     """The ensemble on a new task.
 
     Args:
-        space: The space.
         models: The past tasks' processes.
     """
 
-    def __init__(self, space: SearchSpace, models: Sequence[TaskOnlyModel]) -> None:
-        super().__init__(space)
+    def __init__(self, models: Sequence[TaskOnlyModel]) -> None:
         self._models = models
 
     def value(
         self, x: FloatArray, scores: FloatArray, new: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
-        """Return log expected improvement under the ensemble; see ``Proposer``."""
+        """Return log expected improvement under the ensemble; see ``proposer.Value``."""
         own = standardised(scores)
         target = fit_task_only(x, own)
         weights = self._weights(x, own, target, rng)

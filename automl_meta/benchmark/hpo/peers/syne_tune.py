@@ -67,7 +67,7 @@ class SyneTune:
                 configuration_space=space,
                 hyperparameters=_frame(task, past.space),
                 objectives_names=[_METRIC],
-                objectives_evaluations=-_known(task)[:, None, None, None],
+                objectives_evaluations=-task.filled_scores[:, None, None, None],
             )
             for task in past.tasks
         }
@@ -169,10 +169,6 @@ def _frame(task: PastTask, space: SearchSpace) -> pd.DataFrame:
             for name, d in flat.distributions.items()
         }
     )
-
-
-def _known(task: PastTask) -> np.ndarray:
-    return np.where(np.isfinite(task.scores), task.scores, np.nanmin(task.scores))
 
 
 def _plain(config: Mapping[str, Any], flat: SearchSpace) -> Configuration:
