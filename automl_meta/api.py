@@ -303,7 +303,7 @@ def benchmark_hpo(
     """Compare search methods on recorded and surrogate problems and write a report.
 
     Every search is kept in ``output``, so an interrupted comparison goes on where it stopped, and methods,
-    seeds and trials may be added.
+    seeds and trials may be added; to a report that was published without its runs, too.
 
     Args:
         problems: Names of definitions in ``tasks/hpo``, or paths of such files.
@@ -326,7 +326,14 @@ def benchmark_hpo(
     import pandas as pd
 
     from automl_meta.benchmark.hpo.compare import HpoSettings, read_comparison, run_comparison
-    from automl_meta.benchmark.hpo.publish import fix_scales, protocol_notes, scales_of, write_hpob
+    from automl_meta.benchmark.hpo.publish import (
+        RESULTS,
+        fix_scales,
+        protocol_notes,
+        restore_runs,
+        scales_of,
+        write_hpob,
+    )
     from automl_meta.benchmark.hpo.sources import load_problem
     from automl_meta.report.benchmark import benchmark_report
     from automl_meta.report.benchmark_numbers import problem_numbers
@@ -337,6 +344,8 @@ def benchmark_hpo(
             raise InvalidParameterError.of(name, "compare", "at least one", given, "Name one.")
     folder = Path(output)
     loaded = [load_problem(name) for name in problems]
+    for problem in loaded:
+        restore_runs(problem, methods, folder)
     run_comparison(problems, methods, folder, chosen, on_progress=on_progress)
     found, tables = [], []
     for problem in loaded:
@@ -351,6 +360,6 @@ def benchmark_hpo(
                 table, scales, name=name, title=problem.definition.title, ours=methods[0].name
             )
         )
-    pd.concat(tables, ignore_index=True).to_parquet(folder / "results.parquet", index=False)
+    pd.concat(tables, ignore_index=True).to_parquet(folder / RESULTS, index=False)
     notes = protocol_notes(loaded, methods, chosen)
     return benchmark_report(found, folder, title=title, command=command, notes=notes)

@@ -10,6 +10,7 @@ import typer
 from automl_meta.cli.hpo import known_names, run_hpo
 from automl_meta.cli.progress import counter
 from automl_meta.cli.values import whole
+from automl_meta.exceptions import InvalidParameterError
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +18,12 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
 
 
+#: Options that say how models are trained: nothing is trained on recorded evaluations.
+_LIVE_ONLY = ("suite", "family", "folds", "max_rows", "prior")
+
+
 def compare(  # noqa: PLR0917 - typer turns the parameters into options
+    context: typer.Context,
     problem: Annotated[
         str,
         typer.Option(metavar="A,B", help="live, or problems of tasks/hpo such as lcbench, or all."),
@@ -61,6 +67,7 @@ def compare(  # noqa: PLR0917 - typer turns the parameters into options
     settings may not.
     """
     if problem != "live":
+        _refuse_live_options(context, problem)
         run_hpo(problem, methods, trials, seeds, workers="1", jobs=jobs, fix=False, output=output)
         return
 
@@ -103,3 +110,18 @@ def compare(  # noqa: PLR0917 - typer turns the parameters into options
             on_progress=progress,
         )
     print(f"The report is in {page}")
+
+
+def _refuse_live_options(context: typer.Context, problem: str) -> None:
+    """Refuse options that would change nothing."""
+    for name in _LIVE_ONLY:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            option = f"--{name.replace('_', '-')}"
+            raise InvalidParameterError.of(
+                name,
+                "compare",
+                f"left out with --problem {problem}: {option} is for live tasks alone",
+                context.params[name],
+                f"Leave out {option}, or use --problem live.",
+            )

@@ -13,7 +13,7 @@ tempered, so that a past that misleads loses its say after a few trials.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,7 +114,7 @@ class ResponseModel:
     def __init__(self, responses: Responses, x: FloatArray, raw: FloatArray) -> None:
         self._responses = responses
         self._x = x
-        self._seen = self._views(x)
+        self._seen = self._views(x, responses.warps)
         self._levels = {name: _level(view) for name, view in self._seen.items()}
         self._length = _LENGTH * math.sqrt(x.shape[1])
         known = raw[np.isfinite(raw)]
@@ -185,7 +185,7 @@ class ResponseModel:
         self, x: FloatArray, components: Sequence[_Component]
     ) -> Iterator[tuple[_Component, FloatArray, FloatArray]]:
         """Yield each component with means [m, S] and variance [m] on its warp's scale, offset included."""
-        views = self._views(x)
+        views = self._views(x, {component.warp for component in components})
         fresh = matern52(cdist(self._x, x), self._length)
         for component in components:
             yield component, *self._predict(component, views[component.warp], fresh)
@@ -205,12 +205,10 @@ class ResponseModel:
         reduced = solve_triangular(component.factor, cross, lower=True)
         return mean, np.maximum(variance - np.sum(reduced**2, axis=0), 1e-6)
 
-    def _views(self, x: FloatArray) -> dict[str, _View]:
+    def _views(self, x: FloatArray, names: Collection[str]) -> dict[str, _View]:
         phi = self._responses.features(x)
-        return {
-            name: _View(phi @ prior.root, phi @ prior.mean)
-            for name, prior in self._responses.warps.items()
-        }
+        warps = self._responses.warps
+        return {name: _View(phi @ warps[name].root, phi @ warps[name].mean) for name in names}
 
     def _weighed(self) -> list[_Component]:
         """Return the components that matter, weights adding up to 1."""

@@ -66,6 +66,39 @@ def build_portfolio(
     return portfolio, closed
 
 
+def coverage(
+    regrets: FloatArray, proven: FloatArray, tried: FloatArray, raw: FloatArray, rows: FloatArray
+) -> FloatArray:
+    r"""Return by how much rows would lower the past tasks' regrets below those of the tried rows, shape [m].
+
+    A past task counts by how its scores agree with the trials', :math:`e^{r \sqrt{n} / 2}` with r their correlation.
+
+    Args:
+        regrets: Of the past tasks at the proven rows, shape [T, C].
+        proven: Unit rows, shape [C, p].
+        tried: Unit rows of the trials, shape [n, p].
+        raw: Their scores, shape [n]; NaN for failed ones, which say nothing.
+        rows: Unit rows to judge, shape [m, p]; one that is not proven gains nothing.
+    """
+    place = {key: column for column, key in enumerate(row_keys(proven))}
+    of_tried = np.array([place.get(key, -1) for key in row_keys(tried)], dtype=np.int64)
+    known = regrets[:, of_tried[of_tried >= 0]]
+    told = (of_tried >= 0) & np.isfinite(raw)
+    agreement = _standard(-regrets[:, of_tried[told]]) @ _standard(raw[told])
+    weight = np.exp(0.5 * agreement / np.sqrt(max(told.sum(), 1)))
+    left = known.min(axis=1, initial=1.0)
+    gains = weight @ np.maximum(left[:, None] - regrets, 0.0)
+    return np.array([gains[place[key]] if key in place else 0.0 for key in row_keys(rows)])
+
+
+def _standard(scores: FloatArray) -> FloatArray:
+    """Return scores of mean 0 and standard deviation 1 along the last axis, 0 where they do not differ."""
+    if not scores.shape[-1]:
+        return scores
+    centred = scores - scores.mean(axis=-1, keepdims=True)
+    return np.asarray(centred / (scores.std(axis=-1, keepdims=True) + 1e-9), dtype=np.float64)
+
+
 def _lent(tasks: Sequence[PastTask], encoder: Encoder) -> FloatArray:
     """Return the best configurations of each task, in turns, distinct."""
     lent = [task.best_units(LENT) for task in tasks]

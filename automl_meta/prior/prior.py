@@ -199,8 +199,8 @@ def log_gain(model: TransferModel | TaskOnlyModel, x: FloatArray) -> FloatArray:
         x: Encodings, shape [m, d].
     """
     mean, variance = model.predict(x)
-    best = model.predict(model.x)[0].max() if len(model.scores) else mean.max()
-    return log_expected_improvement(mean, variance, float(best))
+    best = float(mean.max()) if model.best_expected is None else model.best_expected
+    return log_expected_improvement(mean, variance, best)
 
 
 def scores_of(trials: Sequence[Observation]) -> FloatArray:

@@ -5,6 +5,7 @@ few dozen trials a grid is as good as a gradient and never diverges.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
@@ -51,6 +52,11 @@ class TaskOnlyModel:
         mean = self.mean + cross @ self.weights
         solved = solve_triangular(self.factor, cross.T, lower=True)
         return mean, np.maximum(self.variance * (1.0 - np.sum(solved**2, axis=0)), 1e-10)
+
+    @cached_property
+    def best_expected(self) -> float | None:
+        """The best expected score among the trials; None without any."""
+        return float(self.predict(self.x)[0].max()) if len(self.scores) else None
 
     def leave_one_out(self) -> FloatArray:
         """Return the log density of each score given the others, shape [n]."""
@@ -107,6 +113,13 @@ def matern52(distance: FloatArray, length: float) -> FloatArray:
         distance: Euclidean distances, >= 0.
         length: Length scale, > 0.
     """
-    scaled = np.sqrt(5.0) * distance / length
-    result: FloatArray = (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+    scaled = distance * (np.sqrt(5.0) / length)
+    result: FloatArray = np.negative(scaled)
+    np.exp(result, out=result)
+    # 1 + s + s^2 / 3 = (s + 3/2)^2 / 3 + 1/4, in place: fresh memory would cost more than the arithmetic.
+    scaled += 1.5
+    scaled *= scaled
+    scaled /= 3.0
+    scaled += 0.25
+    result *= scaled
     return result

@@ -1,6 +1,7 @@
 """The transferred model of one task: the meta-learned surrogate, adapted to the trials so far."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -59,6 +60,11 @@ class TransferModel:
             mean, variance = self.posterior.predict(_tensor(x)[None])
         own = (mean[0].double().numpy() - self.scale.offset) / self.scale.spread
         return own, variance[0].double().numpy() / self.scale.spread**2
+
+    @cached_property
+    def best_expected(self) -> float | None:
+        """The best expected score among the trials; None without any."""
+        return float(self.predict(self.x)[0].max()) if len(self.scores) else None
 
     def leave_one_out(self) -> FloatArray:
         """Return the log density of each normal score given the others, shape [n]."""

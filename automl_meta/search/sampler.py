@@ -133,10 +133,14 @@ class MetaSampler(BaseSampler):
             InvalidParameterError: If the study has several objectives.
         """
         sign = history.sign_of(study, "MetaSampler")
+        cold = self._hands_over(study, trial, sign)
+        # TPE reads every trial: it is asked only where a trial has a parameter that is its own.
+        if not cold and all(
+            t.params.keys() <= self._known for t in study.get_trials(deepcopy=False)
+        ):
+            return {}
         space = self._tpe(trial, "").infer_relative_search_space(study, trial)
-        if self._hands_over(study, trial, sign):
-            return space
-        return {name: d for name, d in space.items() if name not in self._known}
+        return {name: d for name, d in space.items() if cold or name not in self._known}
 
     def _hands_over(self, study: Study, trial: FrozenTrial, sign: float) -> bool:
         """Ask the prior once a trial whether it has something to say; an empty plan says no."""

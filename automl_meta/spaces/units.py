@@ -17,6 +17,10 @@ from optuna.distributions import (
 
 from automl_meta._typing import ParamValue
 
+# Kept as tuples: this runs for every parameter of every trial, and a union is built anew each time.
+_NUMBERS = (int, float, np.integer, np.floating)
+_NUMERIC = (FloatDistribution, IntDistribution)
+
 
 def n_levels(distribution: BaseDistribution) -> int | None:
     """Return how many values a discrete distribution has, None for a continuous one."""
@@ -119,13 +123,9 @@ def nearest(distribution: BaseDistribution, value: object) -> ParamValue:
     if isinstance(distribution, CategoricalDistribution):
         index = index_of(distribution, value)
         return distribution.choices[0 if index is None else index]
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | np.integer | np.floating)
-        or math.isnan(value)
-    ):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS) or math.isnan(value):
         return from_unit(distribution, 0.5)
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    assert isinstance(distribution, _NUMERIC)
     return _snap(distribution, float(value))
 
 

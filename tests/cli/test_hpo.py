@@ -28,6 +28,9 @@ def test_a_comparison_is_written(command, tmp_path):
         (["--trials", "few"], "'trials' parameter of compare must be an int >= 1"),
         (["--jobs", "0"], "'jobs' parameter of compare must be an int >= 1"),
         (["--methods", " , "], "'methods' parameter of compare must be at least one"),
+        (["--folds", "3"], "'folds' parameter of compare must be left out with --problem"),
+        (["--suite", "meta"], "Leave out --suite, or use --problem live"),
+        (["--max-rows", "90"], "Leave out --max-rows, or use --problem live"),
     ],
 )
 def test_mistakes_are_named(words, message, tmp_path, capsys):

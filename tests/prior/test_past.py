@@ -7,6 +7,7 @@ from automl_meta.metadata.past import PastTask, past_task
 from automl_meta.prior.acquisition import climbed
 from automl_meta.prior.mixture import ResponseModel
 from automl_meta.prior.past import learn_past
+from automl_meta.prior.past_portfolio import coverage
 from automl_meta.prior.prior import Observation
 from automl_meta.prior.responses import WARPS, learn_responses, unwarped_regret, warp
 from automl_meta.spaces import Condition, Encoder, SearchSpace
@@ -191,3 +192,36 @@ def test_climbing_ends_near_the_peak_and_never_on_an_observed_row():
     seen = kinds.to_units([{"kind": "a"}, {"kind": "b"}])
     left = kinds.to_units([{"kind": "c"}])
     assert climbed(kinds, left, lambda r: r[:, 0], seen, rng) == left[0]
+
+
+def test_coverage_asks_for_the_row_that_a_rare_kind_of_task_needs():
+    proven = np.linspace(0.0, 1.0, 5)[:, None]
+    common = np.array([[0.0, 0.3, 0.5, 0.7, 1.0]] * 9)
+    rare = np.array([[1.0, 0.9, 0.8, 0.7, 0.0]])
+    regrets = np.concatenate([common, rare])
+    gain = coverage(regrets, proven, proven[:2], np.array([0.2, 0.1]), proven[2:])
+    assert np.argmax(gain) == 2  # the common kind has nothing left to gain
+    assert coverage(regrets, proven, proven[:2], np.array([0.2, 0.1]), np.array([[0.33]])) == [0.0]
+
+
+def test_coverage_follows_the_tasks_that_agree_with_the_trials():
+    proven = np.linspace(0.0, 1.0, 4)[:, None]
+    regrets = np.array([[0.6, 0.9, 0.0, 0.8], [0.9, 0.6, 0.8, 0.0]])
+    tried, left = proven[:2], proven[2:]
+    assert np.argmax(coverage(regrets, proven, tried, np.array([2.0, 1.0]), left)) == 0
+    assert np.argmax(coverage(regrets, proven, tried, np.array([1.0, 2.0]), left)) == 1
+    blind = coverage(regrets, proven, tried, np.array([np.nan, np.nan]), left)
+    assert blind == pytest.approx([0.6, 0.6])
+
+
+def test_a_closed_space_is_searched_without_repeats_to_its_end():
+    rows = Encoder(SPACE).sample_units(np.random.default_rng(3), 30)
+    tasks = [PastTask(str(i), rows, response(rows, 0.2 + 0.1 * i)) for i in range(6)]
+    prior = learn_past(tasks, SPACE, refine=False)
+    assert prior.closed
+    observed, rng = [], np.random.default_rng(0)
+    for _ in range(30):
+        proposal = prior.propose(observed, [], rng)
+        assert proposal not in [o.configuration for o in observed]
+        observed.append(Observation(proposal, float(len(observed))))
+    assert len(observed) == 30

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from automl_meta._typing import JSON
+from automl_meta._typing import JSON, FloatArray
 from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method, Past
 from automl_meta.benchmark.hpo.problem import Problem
@@ -131,6 +131,27 @@ def run_comparison(
             on_progress(done, len(units), name)
 
 
+def search_row(
+    task: str, seed: int, scores: Sequence[float] | FloatArray, *, seconds: float, learned: float
+) -> JSON:
+    """Return what is kept of one search, JSON-ready.
+
+    Args:
+        task: Name of the task.
+        seed: Of the search.
+        scores: Of its trials in order; NaN for failed ones.
+        seconds: Median time of a proposal.
+        learned: Seconds that the method learned.
+    """
+    return {
+        "task": task,
+        "seed": seed,
+        "learn_seconds": round(learned, 2),
+        "seconds": round(seconds, 5),
+        "scores": [None if np.isnan(s) else round(float(s), 7) for s in scores],
+    }
+
+
 def unit_path(folder: Path, problem: Problem, method: Method, fold: int) -> Path:
     """Return the file of one method on one fold.
 
@@ -173,13 +194,10 @@ def _run_unit(unit: _Unit, settings: HpoSettings) -> str:
                 plan.trials,
                 workers=settings.workers,
             )
-            row = {
-                "task": problem.names[task],
-                "seed": seed,
-                "learn_seconds": round(learned, 2),
-                "seconds": round(float(np.median([s for s in trace.seconds if s > 0] or [0])), 5),
-                "scores": [None if np.isnan(s) else round(s, 7) for s in trace.scores],
-            }
+            asked = float(np.median([s for s in trace.seconds if s > 0] or [0]))
+            row = search_row(
+                problem.names[task], seed, trace.scores, seconds=asked, learned=learned
+            )
             file.write(json.dumps(row) + "\n")
             file.flush()
     return name

@@ -1,16 +1,19 @@
-"""What a comparison leaves beside its report: scales of regret, per-trial results, notes."""
+"""What a comparison leaves beside its report: scales of regret, per-trial results, notes; and reading these back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 
 from automl_meta._resources import tasks_folder
-from automl_meta.benchmark.hpo.compare import HpoSettings, plan_of
+from automl_meta.benchmark.hpo.compare import HpoSettings, plan_of, search_row, unit_path
+from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method
 from automl_meta.benchmark.hpo.problem import Problem
+from automl_meta.exceptions import StoreError
 from automl_meta.metadata.files import file_title, write_whole
 from automl_meta.runs.result import machine_record, versions_record
 from automl_meta.statistics import incumbent, normalised_regret
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from automl_meta._typing import JSON
 
 _SCALES = "hpo/scales"
+RESULTS = "results.parquet"
 
 
 def scales_of(problem: Problem) -> dict[str, tuple[float, float]]:
@@ -92,6 +96,55 @@ def write_hpob(
             regret = normalised_regret(incumbent(run["score"].to_numpy()), best, worst)
             found.setdefault(str(task), {})[str(seed)] = [round(1.0 - float(r), 6) for r in regret]
         write_whole(path, json.dumps({**document, problem: found}))
+
+
+def restore_runs(problem: Problem, methods: Sequence[Method], folder: Path) -> None:
+    """Write the searches of a published report back as runs, where these are not there: only results travel.
+
+    Args:
+        problem: The problem.
+        methods: The methods.
+        folder: Where the report is.
+
+    Raises:
+        StoreError: If the results are damaged.
+    """
+    if not (folder / RESULTS).exists():
+        return
+    table = _published(folder / RESULTS, problem)
+    numbers = folds_of_groups(problem.groups, problem.definition.folds)
+    fold_of = dict(zip(problem.names, numbers.tolist(), strict=True))
+    for method in methods:
+        own = table[(table["method"] == method.name) & table["task"].isin(problem.names)]
+        for fold, searches in own.groupby(own["task"].map(fold_of)):
+            path = unit_path(folder, problem, method, int(str(fold)))
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, "".join(json.dumps(row) + "\n" for row in _searches(searches)))
+
+
+def _published(path: Path, problem: Problem) -> pd.DataFrame:
+    """Return the trials of one problem of a published table."""
+    columns = ["problem", "task", "method", "seed", "trial", "score", "seconds", "learn_seconds"]
+    try:
+        table = pd.read_parquet(path, columns=columns)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        msg = f"Cannot read the results of a comparison from {path}: {error}. Delete the file to run all again."
+        raise StoreError(msg) from error
+    return table[table["problem"] == problem.definition.name]
+
+
+def _searches(table: pd.DataFrame) -> Iterator["JSON"]:
+    """Yield what is kept of each search of one method."""
+    for (task, seed), trials in table.groupby(["task", "seed"], sort=False):
+        first = trials.iloc[0]
+        yield search_row(
+            str(task),
+            int(str(seed)),
+            trials.sort_values("trial")["score"].to_numpy(),
+            seconds=float(first["seconds"]),
+            learned=float(first["learn_seconds"]),
+        )
 
 
 def protocol_notes(

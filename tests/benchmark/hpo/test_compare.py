@@ -1,5 +1,6 @@
 import itertools
 import json
+import shutil
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from automl_meta.benchmark.hpo.compare import (
 from automl_meta.benchmark.hpo.methods import Cold, Past
 from automl_meta.benchmark.hpo.peers.portfolio import PortfolioThen, learn_portfolio
 from automl_meta.benchmark.hpo.problem import TableObjective
+from automl_meta.benchmark.hpo.publish import restore_runs
 from automl_meta.benchmark.hpo.registry import methods
 from automl_meta.benchmark.hpo.search import Search, run_search
 from automl_meta.benchmark.hpo.sources import load_problem
@@ -100,6 +102,26 @@ def test_workers_hold_results_back():
     objective = TableObjective(SPACE, rows, scores)
     run_search(Search(Watch(seed=0), SPACE), objective, SPACE, 8, workers=4)
     assert states == [1, 2, 3, 4, 4, 4, 4, 4]
+
+
+def test_a_report_without_its_runs_can_be_gone_on_from(tmp_path):
+    settings = HpoSettings(seeds=1, trials=4)
+    page = benchmark_hpo([PROBLEM], [RANDOM], tmp_path, settings=settings)
+    before = pd.read_parquet(tmp_path / "results.parquet")
+    shutil.rmtree(tmp_path / "runs")
+    again = HpoSettings(seeds=2, trials=4)
+    ran = []
+    watched = Cold("random", lambda seed: ran.append(seed) or RandomSampler(seed=seed))
+    assert benchmark_hpo([PROBLEM], [watched], tmp_path, settings=again) == page
+    after = pd.read_parquet(tmp_path / "results.parquet")
+    assert set(ran) == {1}  # the searches with seed 0 came from the report
+    pd.testing.assert_frame_equal(after[after["seed"] == 0].reset_index(drop=True), before)
+
+
+def test_a_damaged_report_is_named(tmp_path):
+    (tmp_path / "results.parquet").write_text("no table")
+    with pytest.raises(StoreError, match="Delete the file"):
+        restore_runs(load_problem(PROBLEM), [RANDOM], tmp_path)
 
 
 def test_a_comparison_resumes_and_survives_a_cut_off_line(tmp_path):
