@@ -82,6 +82,8 @@ def variations() -> list[Variation]:
             "every fifth proposal task-only",
             {(past, "TASK_ONLY_FROM_IF_CLOSED"): 10, (past, "TASK_ONLY_EVERY"): 5},
         ),
+        Variation("no proposals by coverage", {(past, "COVER_EVERY"): never}),
+        Variation("every fourth proposal by coverage", {(past, "COVER_EVERY"): 4}),
         Variation("no new structure", {shares: SHARES[:1]}),
         Variation("evidence not tempered", {temper: 1.0}),
         Variation("evidence to the power .5", {temper: 0.5}),

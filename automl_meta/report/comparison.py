@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from automl_meta import __version__
 from automl_meta.report.comparison_tables import Comparison, compare_methods
+from automl_meta.report.head_start import head_starts, shown
 from automl_meta.report.page import render
 from automl_meta.report.svg import SERIES, Size, marker, new_figure, svg_text
 from automl_meta.report.text import number, signed
@@ -31,7 +32,8 @@ def comparison_report(
 
     Args:
         table: Long format: ``task``, ``method``, ``seed``, ``trial`` (from 0), ``score`` (greater is
-            better, NaN for a failed trial). Every method ran on every task with the same seeds.
+            better, NaN for a failed trial). Every method ran on every task with the same seeds. With ``error``
+            (standard error of the score) and ``held_out`` ten trials are compared with all of the baseline's, too.
         folder: Where to write; made if needed.
         title: Heading.
         baseline: The method that the others are compared with.
@@ -53,6 +55,7 @@ def comparison_report(
         for css, size in (("wide", Size(7.6, 3.8)), ("narrow", Size(4.0, 3.6, narrow=True)))
     ]
     values = _values(found, title, baseline, command, notes)
+    values["head_starts"] = shown(head_starts(table, baseline))
     html, text = folder / "report.html", folder / "report.md"
     html.write_text(
         render("comparison.html.j2", drawings={"curves": drawings}, **values), encoding="utf-8"

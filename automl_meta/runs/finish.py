@@ -53,6 +53,26 @@ def refit(task: Task, family: Family, configuration: Configuration, *, seed: int
     return fit_pipeline(task, task.split.train, family, configuration, Budget(seed=seed))
 
 
+def fitted_score(
+    task: Task, family: Family, configuration: Configuration, *, seed: int
+) -> float | None:
+    """Fit a configuration on the training part and return its score on the held-out part.
+
+    Args:
+        task: The task.
+        family: The family.
+        configuration: One point of its space.
+        seed: Seed of the estimator.
+
+    Returns:
+        The score under the task's metric, or None where fitting fails or the metric is undefined there.
+    """
+    try:
+        return held_out_score(task, refit(task, family, configuration, seed=seed))[0]
+    except _FIT_ERRORS:
+        return None
+
+
 @dataclass(frozen=True)
 class Model:
     """What a run ends with.

@@ -15,6 +15,7 @@ from automl_meta.benchmark.live import (
     cold,
     compare_live,
     comparison_notes,
+    with_held_out,
 )
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.pipelines import get_family
@@ -67,6 +68,23 @@ def test_an_interrupted_comparison_goes_on_and_repeats_nothing(tasks, tmp_path):
     assert "With 2 folds the pruner never acts" in notes
     four = " ".join(comparison_notes(table, tasks, replace(SETTINGS, folds=4)))
     assert "never acts" not in four
+
+
+def test_held_out_rows_are_scored_at_the_marks_and_never_searched_on(tasks, tmp_path):
+    settings = LiveSettings(trials=6, folds=2, seeds=(0,), max_rows=80, prior="none")
+    table = compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, settings)
+    assert table["held_out"].notna().tolist() == [False] * 4 + [True, True]
+    assert table["held_out"].dropna().between(0.5, 1.0).all()
+    assert table["error"].between(0.0, 0.3).all()
+
+    task = with_held_out(tasks[0], 80, seed=1)
+    assert (len(task.split.train), len(task.split.test)) == (80, len(tasks[0].split.test))
+    held_out = task.features.iloc[task.split.test].reset_index(drop=True)
+    original = tasks[0].features.iloc[tasks[0].split.test].reset_index(drop=True)
+    pd.testing.assert_frame_equal(held_out, original)
+    assert (task.target[task.split.test] == tasks[0].target[tasks[0].split.test]).all()
+    known = tasks[0].train_features.merge(task.train_features, how="inner")
+    assert len(known) >= 80  # the training rows come from the training part
 
 
 def test_equal_methods_get_equal_scores_whatever_they_are_called(tasks, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.report import comparison_report
 from automl_meta.report.comparison_tables import compare_methods
+from automl_meta.report.head_start import head_starts
 
 
 @pytest.fixture
@@ -115,3 +116,43 @@ def test_unknown_baselines_and_checkpoints_are_refused(table: pd.DataFrame) -> N
         compare_methods(table, baseline="random", checkpoints=(5,))
     with pytest.raises(InvalidParameterError, match="'checkpoints'"):
         compare_methods(table, baseline="tpe", checkpoints=(5, 13))
+
+
+def test_ten_trials_are_compared_with_all_of_the_baseline(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table["error"] = 0.025
+    table["held_out"] = np.where(
+        table["trial"].isin([9, 11]), table["score"] - 0.1 * (table["method"] == "tpe"), np.nan
+    )
+    (start,) = head_starts(table, "tpe")
+    # After 10 trials ours is .02 lower than after 12: wins of .03, ties of -.02, a loss of -.07.
+    assert (start.validation, start.not_worse) == ("6/1/1", 7 / 8)
+    assert start.held_out == "8/0/0"
+    assert start.tasks.loc["task-0"].to_dict() == pytest.approx(
+        {
+            "ours": 0.84,
+            "theirs": 0.81,
+            "error": 0.025,
+            "ours_held_out": 0.84,
+            "theirs_held_out": 0.71,
+        }
+    )
+    _, text = comparison_report(table, tmp_path, title="t", baseline="tpe", checkpoints=(10,))
+    words = text.read_text()
+    assert "won or tied on **88%**" in words
+    assert "| task-7 | 0.7400 | 0.8100 | 0.0250 | 0.7400 | 0.7100 |" in words
+
+
+def test_no_head_start_without_errors_or_with_few_trials(table: pd.DataFrame) -> None:
+    assert head_starts(table, "tpe") == ()
+    assert head_starts(table[table["trial"] < 10].assign(error=0.1), "tpe") == ()
+
+
+def test_a_search_without_success_is_behind_in_the_head_start(table: pd.DataFrame) -> None:
+    table["error"] = 0.025
+    ours = (table["method"] == "ours") & (table["task"] == "task-0")
+    table.loc[ours, "score"] = np.nan
+    (start,) = head_starts(table, "tpe")
+    assert start.validation == "5/1/2"
+    assert start.held_out is None
