@@ -248,8 +248,9 @@ def _learner_digests(prior: str, spaces: Sequence[SearchSpace]) -> dict[str, str
     """Return space name to digest of its learner's manifest, which names all other files of the learner."""
     folder = shipped_learners_folder() if prior == "default" else Path(prior)
     if (folder / MANIFEST).is_file():  # one learner's own folder
-        folder = folder.parent
-    paths = {space.name: folder / space.name / MANIFEST for space in spaces}
+        paths = {folder.name: folder / MANIFEST}
+    else:
+        paths = {space.name: folder / space.name / MANIFEST for space in spaces}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         for name, path in paths.items()

@@ -127,8 +127,13 @@ def make_searcher(request: SearchRequest, n_starts: int = WARM_STARTS) -> Search
             "Train one with automl-meta train, or leave --prior out.",
         )
     # PyTorch is needed from here on, and not by predict or a search without a prior.
+    from automl_meta.prior import is_past
+    from automl_meta.prior.storage import MANIFEST
     from automl_meta.search import MetaLearner
 
+    folder = Path(request.prior)
+    if request.prior != "default" and (folder / MANIFEST).is_file() and is_past(folder):
+        return _past_searcher(request, MetaLearner.load(folder), n_starts)
     collection = _collection(request.prior)
     learner = collection.learner(request.family.space(request.task.problem))
     if learner is None:
@@ -137,16 +142,45 @@ def make_searcher(request: SearchRequest, n_starts: int = WARM_STARTS) -> Search
             f"There is no meta-learner for family {request.family.name} on {request.task.problem} tasks: "
             "Optuna's TPE searched from scratch.",
         )
-    if not set(learner.space.distributions) & set(request.space.distributions):
-        return plain_searcher(
-            request,
-            f"The search space {request.space.name} shares no parameter with the meta-learner's: Optuna's TPE "
-            "searched from scratch.",
-        )
+    if not _share_parameters(learner.space, request.space):
+        return _stranger(request)
     choice = collection.choose(learner, fingerprint(request.task))
     if choice.model is None:
         return plain_searcher(request, f"{choice.reason} Optuna's TPE searched from scratch.")
     return _learned_searcher(request, MetaLearner(learner, model=choice.model), choice, n_starts)
+
+
+def _share_parameters(learned: SearchSpace, searched: SearchSpace) -> bool:
+    return bool(set(learned.distributions) & set(searched.distributions))
+
+
+def _stranger(request: SearchRequest) -> Searcher:
+    """Return a search without the meta-learner: it knows none of the parameters."""
+    return plain_searcher(
+        request,
+        f"The search space {request.space.name} shares no parameter with the meta-learner's: Optuna's TPE "
+        "searched from scratch.",
+    )
+
+
+def _past_searcher(request: SearchRequest, learner: "MetaLearner", n_starts: int) -> Searcher:
+    """Return what a learner of past searches makes; studies carry no fingerprint of their data."""
+    if not _share_parameters(learner.prior.space, request.space):
+        return _stranger(request)
+    use = PriorUse(
+        used=True,
+        name=Path(request.prior).resolve().name,
+        model="all",
+        reason=(
+            f"It learned from past searches ({request.prior}). Whether one of them was on this task or a copy of it is "
+            "not recorded."
+        ),
+        n_tasks=learner.prior.facts["n_tasks"],
+        metric_note=(
+            "The past searches' own values were learned; that they measured what this search optimises is not checked."
+        ),
+    )
+    return _learned(request, learner, use, n_starts)
 
 
 def _collection(prior: str) -> "Collection":
@@ -164,21 +198,28 @@ def _learned_searcher(
     request: SearchRequest, learner: "MetaLearner", choice: "Choice", n_starts: int
 ) -> Searcher:
     facts = learner.prior.facts
+    use = PriorUse(
+        used=True,
+        name=facts["name"],
+        model=choice.model,
+        reason=choice.reason,
+        n_tasks=facts["n_tasks"],
+        metric=facts["metric"],
+        metric_note=_metric_note(request.task, facts["metric"]),
+    )
+    return _learned(request, learner, use, n_starts)
+
+
+def _learned(
+    request: SearchRequest, learner: "MetaLearner", use: PriorUse, n_starts: int
+) -> Searcher:
     n = min(n_starts, request.trials)
     starts = learner.prior.warm_start(n, meta_features(request.task), space=request.space)
     return Searcher(
         sampler=learner.sampler(space=request.space, seed=request.seed),
         pruner=learner.pruner(n_folds=request.folds),
         warm_start=tuple(request.space.clip(start) for start in starts),
-        prior=PriorUse(
-            used=True,
-            name=facts["name"],
-            model=choice.model,
-            reason=choice.reason,
-            n_tasks=facts["n_tasks"],
-            metric=facts["metric"],
-            metric_note=_metric_note(request.task, facts["metric"]),
-        ),
+        prior=use,
         origin=lambda _study: "model",
     )
 

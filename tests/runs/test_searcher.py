@@ -2,14 +2,17 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metadata.past import past_task
 from automl_meta.pipelines import get_family
 from automl_meta.prior import Collection
 from automl_meta.runs.searcher import SearchRequest, make_searcher
+from automl_meta.search import MetaLearner, MetaSampler
 from automl_meta.spaces import SearchSpace
 from automl_meta.tasks.task import Task
 
@@ -73,3 +76,23 @@ def test_a_narrowed_auto_starts_from_learned_configurations_only(task: Task) -> 
     learned = [c for c in learner.portfolio.configurations if c["family"] in {"linear", "knn"}]
     assert len(searcher.warm_start) == min(5, len(learned))
     assert all(start in learned for start in searcher.warm_start)
+
+
+def test_a_learner_of_past_searches_serves_a_fit(task: Task, tmp_path: Path) -> None:
+    asked = request(task, str(tmp_path / "mine"))
+    rng = np.random.default_rng(0)
+    past = []
+    for number in range(3):
+        tried = asked.space.sample(rng, 12)
+        scores = np.array([-abs(c["n_neighbors"] - 9) for c in tried], dtype=np.float64)
+        past.append(past_task(str(number), tried, scores, asked.space))
+    MetaLearner.from_tasks(past, asked.space).save(tmp_path / "mine")
+    searcher = make_searcher(asked)
+    assert isinstance(searcher.sampler, MetaSampler)
+    assert (searcher.prior.used, searcher.prior.name) == (True, "mine")
+    assert searcher.prior.n_tasks == 3
+    assert "learned from past searches" in searcher.prior.reason
+    assert len(searcher.warm_start) == 5
+    assert abs(searcher.warm_start[0]["n_neighbors"] - 9) <= 4
+    other = SearchSpace("other", 1, {"x": FloatDistribution(0.0, 1.0)})
+    assert not make_searcher(dataclasses.replace(asked, space=other)).prior.used
