@@ -246,7 +246,8 @@ def compare(
 ) -> Path:
     """Compare search methods on the tasks of a suite and write a report.
 
-    Every run is kept in ``output``, so an interrupted comparison goes on where it stopped.
+    Every run is kept in ``output``, so an interrupted comparison goes on where it stopped; a report that was published
+    with its settings but without its runs, too.
 
     Args:
         suite: Name of a suite in ``tasks/`` or path of a suite file.
@@ -263,7 +264,7 @@ def compare(
     Raises:
         InvalidParameterError: If there are fewer than two methods or a setting breaks its rule.
     """
-    from automl_meta.benchmark.live import compare_live, comparison_notes
+    from automl_meta.benchmark.live import RESULTS, compare_live, comparison_notes
     from automl_meta.pipelines import get_family
     from automl_meta.report.comparison import comparison_report
     from automl_meta.tasks.suites import load_suite, load_suite_task
@@ -275,7 +276,7 @@ def compare(
     folder = Path(output)
     tasks = [load_suite_task(entry) for entry in load_suite(suite).tasks]
     table = compare_live(tasks, methods, get_family(family), folder, settings, on_progress)
-    table.to_parquet(folder / "results.parquet", index=False)
+    table.to_parquet(folder / RESULTS, index=False)
     marks = [n for n in (5, 10, 25, 50, 100) if n <= settings.trials] or [settings.trials]
     page, _ = comparison_report(
         table.drop(columns=["status", "seconds", "origin", "model"]),

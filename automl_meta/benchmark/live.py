@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pandas as pd
+import pyarrow as pa
 from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
@@ -36,6 +37,7 @@ from automl_meta.tasks.task import Split, Task
 
 #: Beside the runs: what they have in common.
 SETTINGS = "settings.json"
+RESULTS = "results.parquet"
 #: Numbers of trials after which the best configuration so far is fitted and scored on the held-out rows.
 MARKS = (5, 10, 25, 50, 100)
 #: Held-out rows that are scored, at most.
@@ -132,7 +134,7 @@ class _Run:
 
     @property
     def file_name(self) -> str:
-        return file_title(f"{self.task.title}--{self.method.name}--{self.seed}") + ".json"
+        return _file_name(self.task.title, self.method.name, self.seed)
 
 
 def compare_live(
@@ -166,6 +168,7 @@ def compare_live(
     runs = [_Run(t, m, s) for t in tasks for s in settings.seeds for m in methods]
     kept = folder / "runs"
     kept.mkdir(parents=True, exist_ok=True)
+    _restore(folder, kept)
     same_settings(
         folder / SETTINGS,
         _settings_of_runs(family, settings),
@@ -256,6 +259,35 @@ def _learner_digests(prior: str, spaces: Sequence[SearchSpace]) -> dict[str, str
         for name, path in paths.items()
         if path.is_file()
     }
+
+
+def _restore(folder: Path, kept: Path) -> None:
+    """Write the runs of a published report back where they are not there: only results and settings travel.
+
+    Args:
+        folder: The report's folder.
+        kept: Where runs are kept.
+
+    Raises:
+        StoreError: If the results are damaged.
+    """
+    path = folder / RESULTS
+    if not path.exists() or not (folder / SETTINGS).exists():
+        return
+    try:
+        table = pd.read_parquet(path)
+        runs = list(table.groupby(["task", "method", "seed"], sort=False))
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        msg = f"Cannot read the results of a comparison from {path}: {error}. Delete the file to run all again."
+        raise StoreError(msg) from error
+    for (task, method, seed), run in runs:
+        run_path = kept / _file_name(str(task), str(method), int(str(seed)))
+        if not run_path.exists():
+            write_whole(run_path, run.to_json(orient="records", double_precision=15))
+
+
+def _file_name(task: str, method: str, seed: int) -> str:
+    return file_title(f"{task}--{method}--{seed}") + ".json"
 
 
 def _read(path: Path) -> list[JSON]:

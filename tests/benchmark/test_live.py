@@ -1,6 +1,7 @@
 """A live comparison: same folds for all, resumable, honest about what it did."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -85,6 +86,26 @@ def test_held_out_rows_are_scored_at_the_marks_and_never_searched_on(tasks, tmp_
     assert (task.target[task.split.test] == tasks[0].target[tasks[0].split.test]).all()
     known = tasks[0].train_features.merge(task.train_features, how="inner")
     assert len(known) >= 80  # the training rows come from the training part
+
+
+def test_a_published_report_can_be_gone_on_from(tasks, tmp_path):
+    table = compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, ONE)
+    table.to_parquet(tmp_path / "results.parquet", index=False)
+    shutil.rmtree(tmp_path / "runs")
+    told = []
+    again = compare_live(
+        tasks,
+        [RANDOM, TPE],
+        get_family("knn"),
+        tmp_path,
+        ONE,
+        on_progress=lambda _done, _all, name: told.append(name),
+    )
+    assert [name.split("--")[1] for name in told] == ["TPE"]
+    pd.testing.assert_frame_equal(again[again["method"] == "random"], table, check_dtype=False)
+    (tmp_path / "results.parquet").write_text("damaged")
+    with pytest.raises(StoreError, match="Delete the file"):
+        compare_live(tasks, [RANDOM], get_family("knn"), tmp_path, ONE)
 
 
 def test_equal_methods_get_equal_scores_whatever_they_are_called(tasks, tmp_path):
