@@ -1,7 +1,9 @@
 """What more past tasks, and more configurations of each, bring to the shipped meta-learners.
 
-Learners of the ``auto`` space are trained on part of the meta-dataset and search the evaluated configurations of the tasks
-of a left-out fold, which are the same for every part. Finished lines are kept:
+Learners of the auto space are trained on part of the meta-dataset and search the evaluated configurations of the tasks
+of a left-out fold, which are the same for every part.
+
+Finished lines are kept:
 
     OMP_NUM_THREADS=1 python benchmarks/doublings.py --runs runs/doublings
 """
@@ -169,10 +171,10 @@ def write_report(
             gap = bootstrap_interval(regret[:, 1], whole[:, 1], rng)
             means = " | ".join(f"{value:.3f}" for value in regret.mean(axis=0))
             tasks = round(part.share * counts[problem] * (1 - 1 / FOLDS))
-            lines.append(
-                f"| {tasks} | {part.configurations} | {means} | "
-                f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] |"
-            )
+            more = f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
+            if part == parts()[len(SHARES) - 1]:
+                more = ""
+            lines.append(f"| {tasks} | {part.configurations} | {means} | {more} |")
         lines.append("")
     lines += [
         "Mean regret: 0 the best evaluated configuration of the task, 1 its median one. Interval: bootstrap over tasks.",
