@@ -220,7 +220,8 @@ def build_collection(
             )
         ]
     done = len(wanted) - len(waiting)
-    results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+    # No memory maps: the tracker of mapped files prints tracebacks when processes share a large table by turns.
+    results = Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)(
         delayed(_build_one)(evaluations, records, family, problem, settings, folder)
         for family, problem in waiting
     )
