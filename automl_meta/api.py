@@ -264,7 +264,8 @@ def compare(
     Raises:
         InvalidParameterError: If there are fewer than two methods or a setting breaks its rule.
     """
-    from automl_meta.benchmark.live import RESULTS, compare_live, comparison_notes
+    from automl_meta.benchmark.live import MARKS, compare_live, comparison_notes
+    from automl_meta.benchmark.results import RESULTS
     from automl_meta.pipelines import get_family
     from automl_meta.report.comparison import comparison_report
     from automl_meta.tasks.suites import load_suite, load_suite_task
@@ -277,7 +278,7 @@ def compare(
     tasks = [load_suite_task(entry) for entry in load_suite(suite).tasks]
     table = compare_live(tasks, methods, get_family(family), folder, settings, on_progress)
     table.to_parquet(folder / RESULTS, index=False)
-    marks = [n for n in (5, 10, 25, 50, 100) if n <= settings.trials] or [settings.trials]
+    marks = [n for n in MARKS if n <= settings.trials] or [settings.trials]
     page, _ = comparison_report(
         table.drop(columns=["status", "seconds", "origin", "model"]),
         folder,
@@ -328,7 +329,6 @@ def benchmark_hpo(
 
     from automl_meta.benchmark.hpo.compare import HpoSettings, read_comparison, run_comparison
     from automl_meta.benchmark.hpo.publish import (
-        RESULTS,
         fix_scales,
         protocol_notes,
         restore_runs,
@@ -336,6 +336,7 @@ def benchmark_hpo(
         write_hpob,
     )
     from automl_meta.benchmark.hpo.sources import load_problem
+    from automl_meta.benchmark.results import RESULTS
     from automl_meta.report.benchmark import benchmark_report
     from automl_meta.report.benchmark_numbers import problem_numbers
 

@@ -30,13 +30,12 @@ from automl_meta.metadata.files import file_title
 from automl_meta.metadata.splits import task_folds
 from automl_meta.metadata.store import read_evaluations, read_tasks
 from automl_meta.pipelines import AUTO, SKLEARN_FAMILIES, join
-from automl_meta.prior.build import BuildSettings
+from automl_meta.prior.build import BuildSettings, portfolio_of
 from automl_meta.prior.dataset import MetaTable, meta_table
 from automl_meta.prior.meta_training import train_surrogate
-from automl_meta.prior.prior import Portfolio, Prior
+from automl_meta.prior.prior import Prior
 from automl_meta.prior.pruning import PrunerModel
 from automl_meta.prior.surrogate import SurrogateShape
-from automl_meta.prior.warm_start import regret_matrix
 from automl_meta.report.svg import SERIES, Size, marker, new_figure, svg_text
 from automl_meta.search.sampler import MetaSampler
 from automl_meta.spaces import Encoder
@@ -68,6 +67,9 @@ class Part:
         return f"{self.share:.3f} of the tasks, {self.configurations} configurations"
 
 
+WHOLE = Part(ALL_TASKS, max(CONFIGURATIONS))
+
+
 def parts() -> tuple[Part, ...]:
     """Return the parts: tasks doubled at all configurations, configurations doubled at all tasks."""
     most = max(CONFIGURATIONS)
@@ -88,16 +90,14 @@ def main() -> None:
     torch.set_num_threads(1)
     options.runs.mkdir(parents=True, exist_ok=True)
     found: dict[tuple[str, Part], np.ndarray] = {}
-    counts: dict[str, int] = {}
     for problem in PROBLEMS:
         for part in parts():
             path = options.runs / f"{file_title(f'{problem}--{part}')}.json"
             if not path.exists():
                 path.write_text(json.dumps(list(regrets(options.evaluations, problem, part))))
             found[problem, part] = np.array(json.loads(path.read_text()))
-            counts[problem] = len(found[problem, part])
             print(problem, part, found[problem, part].mean(axis=0).round(4), flush=True)
-    write_report(found, counts, options.output)
+    write_report(found, options.output)
 
 
 def regrets(folder: Path, problem: ProblemKind, part: Part) -> Iterator[list[float]]:
@@ -145,23 +145,19 @@ def learned(table: MetaTable, training: np.ndarray, share: float) -> Prior:
     part = table.without([i not in set(kept.tolist()) for i in range(len(table.tasks))])
     shape = SurrogateShape(Encoder(table.space).n_columns, SETTINGS.hidden, SETTINGS.embedding)
     meta = train_surrogate(part.tasks, shape, SETTINGS.algorithm, SETTINGS.training, SETTINGS.seed)
-    names = tuple(part.tasks[0].record.meta_features)
-    features = np.array([[t.record.meta_features[n] for n in names] for t in part.tasks])
-    portfolio = Portfolio(part.shared, regret_matrix(part), features, names)
+    portfolio = portfolio_of(part)
     return Prior(table.space, SETTINGS.algorithm, meta, portfolio, PrunerModel(0.0, 0))
 
 
-def write_report(
-    found: Mapping[tuple[str, Part], np.ndarray], counts: Mapping[str, int], folder: Path
-) -> None:
+def write_report(found: Mapping[tuple[str, Part], np.ndarray], folder: Path) -> None:
     """Write the table and the figure."""
     folder.mkdir(parents=True, exist_ok=True)
     rng, header = np.random.default_rng(0), " | ".join(f"after {n}" for n in MARKS)
     lines = ["# More past tasks, more configurations", "", *(__doc__ or "").split("\n\n")[:2], ""]
     for problem in PROBLEMS:
-        whole = found[problem, parts()[len(SHARES) - 1]]
+        whole = found[problem, WHOLE]
         lines += [
-            f"## {problem}: {counts[problem]} tasks, 1 seed",
+            f"## {problem}: {len(whole)} tasks, 1 seed",
             "",
             f"| past tasks | configurations a family | {header} | more than with all, at 10 [95 %] |",
             "|---:|---:|" + "---:|" * (len(MARKS) + 1),
@@ -170,9 +166,9 @@ def write_report(
             regret = found[problem, part]
             gap = bootstrap_interval(regret[:, 1], whole[:, 1], rng)
             means = " | ".join(f"{value:.3f}" for value in regret.mean(axis=0))
-            tasks = round(part.share * counts[problem] * (1 - 1 / FOLDS))
+            tasks = round(part.share * len(whole) * (1 - 1 / FOLDS))
             more = f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
-            if part == parts()[len(SHARES) - 1]:
+            if part == WHOLE:
                 more = ""
             lines.append(f"| {tasks} | {part.configurations} | {means} | {more} |")
         lines.append("")

@@ -7,41 +7,35 @@ they were made: other ones are refused.
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import optuna
 import pandas as pd
-import pyarrow as pa
 from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from automl_meta._resources import shipped_learners_folder
-from automl_meta._typing import JSON, Configuration, ProblemKind
-from automl_meta.evaluation import Evaluation, Evaluator, Limits
+from automl_meta._typing import JSON, ProblemKind
+from automl_meta.benchmark.held_out import MOST_HELD_OUT, Best, standard_error, with_held_out
+from automl_meta.benchmark.results import KEYS, read_results
+from automl_meta.evaluation import Evaluator, Limits
 from automl_meta.evaluation.worker import WorkerPool, run_all
 from automl_meta.exceptions import StoreError, check_least
-from automl_meta.metadata.collect import small_copy
 from automl_meta.metadata.files import file_title, same_settings, write_whole
 from automl_meta.pipelines import Family
 from automl_meta.prior.pruning import FIRST_STEP
 from automl_meta.prior.storage import MANIFEST
-from automl_meta.runs.finish import fitted_score
 from automl_meta.runs.searcher import PriorUse, Searcher, SearchRequest, make_searcher
 from automl_meta.search.warm_start import warm_start
 from automl_meta.spaces import SearchSpace
-from automl_meta.tasks.task import Split, Task
+from automl_meta.tasks.task import Task
 
 #: Beside the runs: what they have in common.
 SETTINGS = "settings.json"
-RESULTS = "results.parquet"
 #: Numbers of trials after which the best configuration so far is fitted and scored on the held-out rows.
 MARKS = (5, 10, 25, 50, 100)
-#: Held-out rows that are scored, at most.
-_MOST_HELD_OUT = 5000
 #: Starting points before GPSampler speaks: as many as it draws at random without them.
 _PORTFOLIO = 10
 
@@ -219,7 +213,7 @@ def comparison_notes(
         (
             "Scores are cross-validation scores under each task's metric, the ones that the search optimises: "
             "they say how well a method searches. Held-out scores are of the best configuration so far, fitted on all "
-            f"training rows and judged on the task's held-out part (at most {_MOST_HELD_OUT} rows, the same for all "
+            f"training rows and judged on the task's held-out part (at most {MOST_HELD_OUT} rows, the same for all "
             "seeds and methods), which no search saw."
         ),
         f"Trials without a score (failed, pruned, out of time): {failed or 'none'}.",
@@ -271,16 +265,10 @@ def _restore(folder: Path, kept: Path) -> None:
     Raises:
         StoreError: If the results are damaged.
     """
-    path = folder / RESULTS
-    if not path.exists() or not (folder / SETTINGS).exists():
+    table = read_results(folder, KEYS) if (folder / SETTINGS).exists() else None
+    if table is None:
         return
-    try:
-        table = pd.read_parquet(path)
-        runs = list(table.groupby(["task", "method", "seed"], sort=False))
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        msg = f"Cannot read the results of a comparison from {path}: {error}. Delete the file to run all again."
-        raise StoreError(msg) from error
-    for (task, method, seed), run in runs:
+    for (task, method, seed), run in table.groupby(KEYS, sort=False):
         run_path = kept / _file_name(str(task), str(method), int(str(seed)))
         if not run_path.exists():
             write_whole(run_path, run.to_json(orient="records", double_precision=15))
@@ -316,7 +304,7 @@ def _search(run: _Run, family: Family, settings: LiveSettings, workers: WorkerPo
     warm_start(study, searcher.warm_start, asked)
     limits = Limits(settings.trial_seconds, settings.memory)
     evaluator = Evaluator(task, settings.folds, seed=run.seed, limits=limits, worker=workers.mine())
-    rows, best = [], _Best(task, family, run.seed)
+    rows, best = [], Best(task, family, run.seed)
     for number in range(settings.trials):
         trial = study.ask()
         evaluation = evaluator.evaluate(family, space.clip(asked.suggest(trial)), _reporter(trial))
@@ -334,7 +322,7 @@ def _search(run: _Run, family: Family, settings: LiveSettings, workers: WorkerPo
                 "seed": run.seed,
                 "trial": number,
                 "score": evaluation.score,
-                "error": _standard_error(evaluation),
+                "error": standard_error(evaluation),
                 "held_out": best.held_out() if number + 1 in {*MARKS, settings.trials} else None,
                 "status": evaluation.status,
                 "seconds": round(sum(evaluation.seconds), 4),
@@ -351,71 +339,3 @@ def _reporter(trial: optuna.Trial) -> Callable[[int, float], bool]:
         return bool(trial.should_prune())
 
     return report
-
-
-class _Best:
-    """The best evaluation so far, fitted once on the whole training part when it is asked for.
-
-    Args:
-        task: Its held-out rows are scored.
-        family: The family.
-        seed: Of the estimator.
-    """
-
-    def __init__(self, task: Task, family: Family, seed: int) -> None:
-        self._task, self._family, self._seed = task, family, seed
-        self._best: tuple[float, Configuration] | None = None
-        self._scored: tuple[Configuration, float | None] | None = None
-
-    def see(self, evaluation: Evaluation) -> None:
-        """Take note of an evaluation."""
-        score = evaluation.score
-        if score is not None and (self._best is None or score > self._best[0]):
-            self._best = (score, evaluation.configuration)
-
-    def held_out(self) -> float | None:
-        """Return the score of the best one on the held-out rows, or None without any."""
-        if self._best is None:
-            return None
-        _, configuration = self._best
-        if self._scored is None or self._scored[0] != configuration:
-            score = fitted_score(self._task, self._family, configuration, seed=self._seed)
-            self._scored = (configuration, score)
-        return self._scored[1]
-
-
-def _standard_error(evaluation: Evaluation) -> float | None:
-    """Return the standard error of the mean over the folds, or None unless every fold finished."""
-    if evaluation.std is None:
-        return None
-    return round(evaluation.std / math.sqrt(max(len(evaluation.values) - 1, 1)), 7)
-
-
-def with_held_out(task: Task, max_rows: int, seed: int) -> Task:
-    """Return a task with at most ``max_rows`` of its training rows, and its held-out rows.
-
-    Args:
-        task: Any task.
-        max_rows: Training rows to keep; a stratified sample where there are more.
-        seed: Seed of the samples.
-    """
-    train, test = task.split.train, task.split.test
-    training = small_copy(
-        replace(
-            task,
-            features=task.features.iloc[train].reset_index(drop=True),
-            target=task.target[train],
-            split=Split(np.arange(len(train)), train[:0], task.split.source),
-        ),
-        max_rows,
-        seed,
-    )
-    if len(test) > _MOST_HELD_OUT:
-        test = np.sort(np.random.default_rng(seed).choice(test, _MOST_HELD_OUT, replace=False))
-    n, m = len(training.target), len(test)
-    return replace(
-        training,
-        features=pd.concat([training.features, task.features.iloc[test]], ignore_index=True),
-        target=np.concatenate([training.target, task.target[test]]),
-        split=Split(np.arange(n), np.arange(n, n + m), task.split.source),
-    )

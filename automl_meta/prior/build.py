@@ -107,7 +107,7 @@ def build_learner(
         table.space.name,
         tasks,
         _metrics(table),
-        _portfolio(table),
+        portfolio_of(table),
         settings.algorithm,
         surrogates,
         pruners,
@@ -135,7 +135,8 @@ def _metrics(table: MetaTable) -> str:
     return ", ".join(f"{metric} ({kind})" for (metric, kind), _ in pairs.most_common())
 
 
-def _portfolio(table: MetaTable) -> Portfolio:
+def portfolio_of(table: MetaTable) -> Portfolio:
+    """Return the shared configurations with their regrets and the tasks' meta-features."""
     names = tuple(table.tasks[0].record.meta_features)
     features = np.array([[t.record.meta_features[n] for n in names] for t in table.tasks])
     return Portfolio(table.shared, regret_matrix(table), features, names)
@@ -250,7 +251,7 @@ def _is_up_to_date(
         and learner.algorithm == settings.algorithm
         and all(learner.facts.get(name) == now[name] for name in names)
         and _trained_with(learner) == settings.training
-        and _same_portfolio(learner.portfolio, _portfolio(table))
+        and _same_portfolio(learner.portfolio, portfolio_of(table))
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from optuna.samplers import TPESampler
 
+from automl_meta.benchmark.held_out import with_held_out
 from automl_meta.benchmark.live import (
     PORTFOLIO_GP,
     RANDOM,
@@ -16,7 +17,6 @@ from automl_meta.benchmark.live import (
     cold,
     compare_live,
     comparison_notes,
-    with_held_out,
 )
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.pipelines import get_family

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import pyarrow as pa
 
 from automl_meta._resources import tasks_folder
 from automl_meta.benchmark.hpo.compare import HpoSettings, plan_of, search_row, unit_path
 from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method
 from automl_meta.benchmark.hpo.problem import Problem
-from automl_meta.exceptions import StoreError
+from automl_meta.benchmark.results import KEYS, read_results
 from automl_meta.metadata.files import file_title, write_whole
 from automl_meta.runs.result import machine_record, versions_record
 from automl_meta.statistics import incumbent, normalised_regret
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from automl_meta._typing import JSON
 
 _SCALES = "hpo/scales"
-RESULTS = "results.parquet"
+#: What a search is read back from.
+_SEARCHES = ["problem", *KEYS, "trial", "score", "seconds", "learn_seconds"]
 
 
 def scales_of(problem: Problem) -> dict[str, tuple[float, float]]:
@@ -109,9 +109,10 @@ def restore_runs(problem: Problem, methods: Sequence[Method], folder: Path) -> N
     Raises:
         StoreError: If the results are damaged.
     """
-    if not (folder / RESULTS).exists():
+    table = read_results(folder, _SEARCHES)
+    if table is None:
         return
-    table = _published(folder / RESULTS, problem)
+    table = table[table["problem"] == problem.definition.name]
     numbers = folds_of_groups(problem.groups, problem.definition.folds)
     fold_of = dict(zip(problem.names, numbers.tolist(), strict=True))
     for method in methods:
@@ -121,17 +122,6 @@ def restore_runs(problem: Problem, methods: Sequence[Method], folder: Path) -> N
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, "".join(json.dumps(row) + "\n" for row in _searches(searches)))
-
-
-def _published(path: Path, problem: Problem) -> pd.DataFrame:
-    """Return the trials of one problem of a published table."""
-    columns = ["problem", "task", "method", "seed", "trial", "score", "seconds", "learn_seconds"]
-    try:
-        table = pd.read_parquet(path, columns=columns)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        msg = f"Cannot read the results of a comparison from {path}: {error}. Delete the file to run all again."
-        raise StoreError(msg) from error
-    return table[table["problem"] == problem.definition.name]
 
 
 def _searches(table: pd.DataFrame) -> Iterator["JSON"]:
