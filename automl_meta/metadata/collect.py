@@ -173,9 +173,13 @@ def small_copy(task: Task, max_rows: int, seed: int) -> Task:
 
 
 def _merge_rare(target: Any) -> Any:
-    """Give classes with fewer than two rows one common label: stratification needs two."""
+    """Give classes with fewer than two rows one common label: stratification needs two.
+
+    A single such row takes the most frequent label.
+    """
     counts = np.bincount(target)
-    return np.where(counts[target] < 2, -1, target)
+    rare = counts[target] < 2
+    return np.where(rare, -1 if rare.sum() > 1 else counts.argmax(), target)
 
 
 def _units(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
@@ -168,6 +169,15 @@ def test_small_copy_is_stratified_and_uses_every_row_for_training(task_of):
     assert abs(small.target.mean() - task.target.mean()) < 0.02
     assert len(small.split.train) == 100
     assert small_copy(task, 1000, seed=0).features.equals(task.features)
+
+
+@pytest.mark.parametrize("alone", [1, 2])
+def test_small_copy_takes_classes_of_one_row(task_of, alone):
+    task = task_of("big", 1, n=400)
+    target = task.target.copy()
+    target[:alone] = 2 + np.arange(alone)
+    small = small_copy(replace(task, target=target), 100, seed=0)
+    assert len(small.target) == 100
 
 
 def test_damaged_and_missing_stores_are_named(tmp_path):
