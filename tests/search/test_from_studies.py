@@ -1,4 +1,6 @@
 import json
+import socket
+import threading
 
 import numpy as np
 import optuna
@@ -84,7 +86,7 @@ def test_saved_and_loaded_it_proposes_the_same(learner, tmp_path):
     assert np.allclose(ours, curve(again.sampler(seed=1), 0.1, 8, again), rtol=0.05)
     with pytest.raises(InvalidParameterError, match="no models of left-out folds"):
         MetaLearner.load(tmp_path, model="fold-0")
-    (tmp_path / "responses.safetensors").write_bytes(b"short")
+    (tmp_path / "models.safetensors").write_bytes(b"short")
     with pytest.raises(StoreError, match="not the file that its manifest names"):
         MetaLearner.load(tmp_path)
 
@@ -261,3 +263,29 @@ def test_hpo_b_files_and_blackbox_arrays_are_learned_from(tmp_path):
     assert np.array_equal(made[1].scores, -x[:, 1])
     with pytest.raises(InvalidParameterError, match="of shape"):
         past_tasks_of_arrays(x, x, space, names, maximize=True)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_grpc_proxy_is_a_storage_like_any_other(tmp_path):
+    pytest.importorskip("grpc")
+    from optuna.storages import GrpcStorageProxy, RDBStorage, run_grpc_proxy_server
+
+    behind = RDBStorage(f"sqlite:///{tmp_path / 'past.db'}")
+    for seed in (0, 1):
+        run(lambda trial: loss(trial, 0.1), seed, n_trials=12, storage=behind)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    serve = {"host": "localhost", "port": port}
+    threading.Thread(
+        target=run_grpc_proxy_server, args=(behind,), kwargs=serve, daemon=True
+    ).start()
+    proxy = GrpcStorageProxy(**serve)
+    proxy.wait_server_ready(timeout=30)
+    learner = MetaLearner.from_storage(proxy)
+    assert learner.prior.facts["n_evaluations"] == 24
+    study = optuna.create_study(storage=proxy, sampler=learner.sampler(seed=0))
+    learner.warm_start(study, 2)
+    study.optimize(lambda trial: loss(trial, 0.1), n_trials=4)
+    assert len(study.trials) == 4
+    proxy.remove_session()
