@@ -104,6 +104,16 @@ def new_figure(size: Size) -> tuple[Figure, Any]:
     FigureCanvasSVG(figure)
     figure.patch.set_alpha(0.0)
     axes = figure.add_subplot()
+    style_axes(axes)
+    return figure, axes
+
+
+def style_axes(axes: Any) -> None:
+    """Give axes the house style.
+
+    Args:
+        axes: Axes of a figure that ``new_figure`` made.
+    """
     axes.patch.set_alpha(0.0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -114,7 +124,6 @@ def new_figure(size: Size) -> tuple[Figure, Any]:
     )
     axes.grid(visible=True, axis="y", color=marker("line"), linewidth=0.7)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _clean(text: str) -> str:
