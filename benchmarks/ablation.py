@@ -30,7 +30,8 @@ from automl_meta.benchmark.hpo.search import Search, run_search
 from automl_meta.benchmark.hpo.sources import load_problem
 from automl_meta.metadata.files import file_title
 from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaSGD, Reptile
-from automl_meta.prior import mixture, past
+from automl_meta.prior import mixture
+from automl_meta.prior import prior as proposals
 from automl_meta.search import MetaLearner
 from automl_meta.statistics import bootstrap_interval, incumbent, normalised_regret
 
@@ -62,7 +63,7 @@ class Variation:
 
 def variations() -> list[Variation]:
     """Return the shipped setting first, then one change each."""
-    weight, temper = (past, "TRANSFER_WEIGHT"), (mixture, "TEMPER")
+    weight, temper = (proposals, "TRANSFER_WEIGHT"), (mixture, "TEMPER")
     shares, never = (mixture, "COMPONENTS"), 10**9
     return [
         Variation("as shipped"),
@@ -77,13 +78,13 @@ def variations() -> list[Variation]:
             "deep kernel by Meta-SGD, 3 steps", algorithm=MetaSGD(initial_rate=0.01, steps=3)
         ),
         Variation("deep kernel of weight .5", {weight: 0.5}),
-        Variation("no task-only proposals", {(past, "TASK_ONLY_FROM_IF_CLOSED"): never}),
+        Variation("no task-only proposals", {(proposals, "TASK_ONLY_FROM_IF_CLOSED"): never}),
         Variation(
             "every fifth proposal task-only",
-            {(past, "TASK_ONLY_FROM_IF_CLOSED"): 10, (past, "TASK_ONLY_EVERY"): 5},
+            {(proposals, "TASK_ONLY_FROM_IF_CLOSED"): 10, (proposals, "TASK_ONLY_EVERY"): 5},
         ),
-        Variation("no proposals by coverage", {(past, "COVER_EVERY"): never}),
-        Variation("every fourth proposal by coverage", {(past, "COVER_EVERY"): 4}),
+        Variation("no proposals by coverage", {(proposals, "COVER_EVERY"): never}),
+        Variation("every fourth proposal by coverage", {(proposals, "COVER_EVERY"): 4}),
         Variation("no new structure", {shares: SHARES[:1]}),
         Variation("evidence not tempered", {temper: 1.0}),
         Variation("evidence to the power .5", {temper: 0.5}),

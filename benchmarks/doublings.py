@@ -30,12 +30,10 @@ from automl_meta.metadata.files import file_title
 from automl_meta.metadata.splits import task_folds
 from automl_meta.metadata.store import read_evaluations, read_tasks
 from automl_meta.pipelines import AUTO, SKLEARN_FAMILIES, join
-from automl_meta.prior.build import BuildSettings, portfolio_of
+from automl_meta.prior.build import BuildSettings, portfolio_of, train_models
 from automl_meta.prior.dataset import MetaTable, meta_table
-from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.prior import Prior
-from automl_meta.prior.pruning import PrunerModel
-from automl_meta.prior.surrogate import SurrogateShape
+from automl_meta.prior.storage import N_START, proven_until
 from automl_meta.report.svg import SERIES, Size, marker, new_figure, svg_text
 from automl_meta.search.sampler import MetaSampler
 from automl_meta.spaces import Encoder
@@ -45,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS: tuple[ProblemKind, ...] = ("classification", "regression")
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 CONFIGURATIONS = (7, 15, 30, 60)
-TRIALS, MARKS, START = 15, (5, 10, 15), 5
+TRIALS, MARKS = 15, (5, 10, 15)
 ALL_TASKS, FOLDS = 1.0, 5
 SETTINGS = BuildSettings()
 
@@ -108,8 +106,9 @@ def regrets(folder: Path, problem: ProblemKind, part: Part) -> Iterator[list[flo
         prior = learned(known, fold_of != fold, part.share)
         for place in np.flatnonzero(fold_of == fold):
             task = whole.tasks[place]
-            start = prior.warm_start(START, task.record.meta_features)
-            search = Search(MetaSampler(prior, seed=0), whole.space, start)
+            features = task.record.meta_features
+            start = prior.warm_start(prior.n_start, features)
+            search = Search(MetaSampler(prior.conditioned(features), seed=0), whole.space, start)
             objective = TableObjective(whole.space, objectives[place], task.raw)
             scores = run_search(search, objective, whole.space, TRIALS).scores
             best, median = float(np.nanmax(task.raw)), float(np.nanmedian(task.raw))
@@ -143,10 +142,17 @@ def learned(table: MetaTable, training: np.ndarray, share: float) -> Prior:
     places = np.random.default_rng(0).permutation(np.flatnonzero(training))
     kept = places[: max(2, round(share * len(places)))]
     part = table.without([i not in set(kept.tolist()) for i in range(len(table.tasks))])
-    shape = SurrogateShape(Encoder(table.space).n_columns, SETTINGS.hidden, SETTINGS.embedding)
-    meta = train_surrogate(part.tasks, shape, SETTINGS.algorithm, SETTINGS.training, SETTINGS.seed)
-    portfolio = portfolio_of(part)
-    return Prior(table.space, SETTINGS.algorithm, meta, portfolio, PrunerModel(0.0, 0))
+    models, portfolio = train_models(part, SETTINGS), portfolio_of(part)
+    return Prior(
+        table.space,
+        models.responses,
+        portfolio,
+        SETTINGS.algorithm,
+        models.meta,
+        models.conditioner,
+        n_start=N_START,
+        proven_until=proven_until(portfolio),
+    )
 
 
 def write_report(found: Mapping[tuple[str, Part], np.ndarray], folder: Path) -> None:

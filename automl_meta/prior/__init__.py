@@ -1,9 +1,11 @@
 """What is learned across tasks, free of Optuna: surrogate, warm-start set, pruner model, storage."""
 
 from automl_meta.prior.collection import Choice, Collection
-from automl_meta.prior.past import PastPrior, learn_past
+from automl_meta.prior.observations import Observation
+from automl_meta.prior.past import learn_past
 from automl_meta.prior.past_storage import is_past, load_past, save_past
-from automl_meta.prior.prior import Observation, Portfolio, Prior
+from automl_meta.prior.portfolio import Portfolio
+from automl_meta.prior.prior import Prior
 from automl_meta.prior.pruning import PrunerModel
 from automl_meta.prior.storage import Learner, load_learner, save_learner
 
@@ -12,7 +14,6 @@ __all__ = [
     "Collection",
     "Learner",
     "Observation",
-    "PastPrior",
     "Portfolio",
     "Prior",
     "PrunerModel",

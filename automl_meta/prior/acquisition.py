@@ -1,6 +1,7 @@
 """Where to look next: candidates and expected improvement."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from scipy.special import erfcx
@@ -47,6 +48,33 @@ def log_expected_improvement(mean: FloatArray, variance: FloatArray, best: float
     result[~near] = np.where(safe, norm.logpdf(far) + np.log(np.where(safe, ratio, 1.0)), asymptote)
     answer: FloatArray = np.log(sigma) + result
     return answer
+
+
+class Predictor(Protocol):
+    """A model of the present task."""
+
+    def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return mean and variance of the noise-free score, each [m], for encodings [m, d]."""
+        ...
+
+    @property
+    def best_expected(self) -> float | None:
+        """The best expected score among the trials; None without any."""
+        ...
+
+
+def log_gain(model: Predictor, x: FloatArray) -> FloatArray:
+    """Return the log expected improvement of configurations, shape [m].
+
+    With noisy scores the incumbent is the best expected trial, not the luckiest one.
+
+    Args:
+        model: The model.
+        x: Encodings, shape [m, d].
+    """
+    mean, variance = model.predict(x)
+    best = float(mean.max()) if model.best_expected is None else model.best_expected
+    return log_expected_improvement(mean, variance, best)
 
 
 def candidates(

@@ -20,10 +20,14 @@ from automl_meta.metadata.store import TaskRecord, read_evaluations, read_tasks,
 from automl_meta.metalearn import Algorithm, MetaSGD
 from automl_meta.pipelines import AUTO, Family
 from automl_meta.prior.collection import refuse_other_tasks, stored_learners
+from automl_meta.prior.conditioning import learn_conditioner
 from automl_meta.prior.dataset import MetaTable, meta_table
 from automl_meta.prior.meta_training import train_surrogate
-from automl_meta.prior.prior import Portfolio
+from automl_meta.prior.models import Models
+from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.pruning import learn_pruner
+from automl_meta.prior.responses import BATCH, STEPS, learn_responses
+from automl_meta.prior.scores import bounded
 from automl_meta.prior.storage import (
     ALL,
     Learner,
@@ -35,6 +39,9 @@ from automl_meta.prior.warm_start import regret_matrix
 from automl_meta.spaces import Encoder
 from automl_meta.training import TrainingSettings
 
+#: Passes through all evaluations when the response features are trained.
+_PASSES = 85
+
 
 @dataclass(frozen=True)
 class BuildSettings:
@@ -43,6 +50,10 @@ class BuildSettings:
     Attributes:
         algorithm: Inner loop of the surrogate.
         training: Outer loop.
+        features: Hidden units of each layer of the response features, at least and at most; between them it is two
+            for each column of the encoding.
+        feature_steps: Steps of their training, at least and at most; between them it is enough for 85 passes through
+            the evaluations.
         hidden: Hidden units of the surrogate's network.
         embedding: Columns of its embedding.
         n_folds: Leave-out folds over the tasks, >= 2.
@@ -55,6 +66,8 @@ class BuildSettings:
             steps=600, learning_rate=3e-3, schedule="cosine", clip_norm=5.0
         )
     )
+    features: tuple[int, int] = (48, 96)
+    feature_steps: tuple[int, int] = (1000, STEPS)
     hidden: int = 32
     embedding: int = 8
     n_folds: int = 5
@@ -93,13 +106,10 @@ def build_learner(
     if len(left_out) < 3:
         msg = f"Only {len(tasks)} {problem} tasks of {family.name}: too few to leave any out. Collect more tasks."
         raise StoreError(msg)
-    shape = SurrogateShape(Encoder(table.space).n_columns, settings.hidden, settings.embedding)
-    surrogates, pruners = {}, {}
+    models, pruners = {}, {}
     for name, out in left_out.items():
         kept = table.without(list(out))
-        surrogates[name] = train_surrogate(
-            kept.tasks, shape, settings.algorithm, settings.training, settings.seed
-        )
+        models[name] = train_models(kept, settings)
         pruners[name] = learn_pruner(kept.tasks, settings.seed)
         if on_model:
             on_model(name)
@@ -109,11 +119,30 @@ def build_learner(
         _metrics(table),
         portfolio_of(table),
         settings.algorithm,
-        surrogates,
+        models,
         pruners,
         table.space,
         _facts(table, settings),
     )
+
+
+def train_models(table: MetaTable, settings: BuildSettings) -> Models:
+    """Train what serves searches on tasks that are not in a table.
+
+    Args:
+        table: The past tasks.
+        settings: How.
+    """
+    x = [task.encodings for task in table.tasks]
+    raw = [bounded(task.raw) for task in table.tasks]
+    hidden = int(np.clip(2 * x[0].shape[1], *settings.features))
+    passes = _PASSES * sum(len(rows) for rows in x) // BATCH
+    steps = int(np.clip(passes, *settings.feature_steps))
+    responses, weights = learn_responses(x, raw, hidden=hidden, steps=steps, seed=settings.seed)
+    described = [task.record.meta_features for task in table.tasks]
+    shape = SurrogateShape(Encoder(table.space).n_columns, settings.hidden, settings.embedding)
+    meta = train_surrogate(table.tasks, shape, settings.algorithm, settings.training, settings.seed)
+    return Models(responses, learn_conditioner(described, responses, weights, x), meta)
 
 
 def _trained_tasks(
@@ -147,6 +176,8 @@ def _facts(table: MetaTable, settings: BuildSettings) -> dict[str, object]:
     return {
         "n_evaluations": int(sum(len(t.raw) for t in table.tasks)),
         "training": asdict(settings.training),
+        "features": settings.features,
+        "feature_steps": settings.feature_steps,
         "hidden": settings.hidden,
         "embedding": settings.embedding,
         "n_folds": settings.n_folds,

@@ -187,19 +187,40 @@ class ResponseModel:
         """Yield each component with means [m, S] and variance [m] on its warp's scale, offset included."""
         views = self._views(x, {component.warp for component in components})
         fresh = matern52(cdist(self._x, x), self._length)
+        # What the past knows of trials and candidates together is the same for every share of it.
+        past = {name: self._seen[name].root @ view.root.T for name, view in views.items()}
+        variances = {name: view.variance for name, view in views.items()}
         for component in components:
-            yield component, *self._predict(component, views[component.warp], fresh)
+            name = component.warp
+            yield (
+                component,
+                *self._predict(component, views[name], variances[name], past[name], fresh),
+            )
 
     def _predict(
-        self, component: _Component, view: _View, fresh: FloatArray
+        self,
+        component: _Component,
+        view: _View,
+        known: FloatArray,
+        past: FloatArray,
+        fresh: FloatArray,
     ) -> tuple[FloatArray, FloatArray]:
+        """Return means [m, S] and variance [m] of candidates.
+
+        Args:
+            component: The component.
+            view: The candidates under its warp.
+            known: The past's prior variance of them, shape [m].
+            past: Its covariance of trials and candidates, shape [n, m].
+            fresh: Correlation of new structure, shape [n, m].
+        """
         share, level = component.share, self._levels[component.warp]
         tau2 = self._responses.warps[component.warp].offset_variance
-        variance = (1.0 - share) * view.variance + share * level + tau2
+        variance = (1.0 - share) * known + share * level + tau2
         centre = _centre(view, share)[:, None]
         if self._blind:
             return centre, variance
-        cross = (1.0 - share) * self._seen[component.warp].root @ view.root.T + tau2
+        cross = (1.0 - share) * past + tau2
         cross += share * level * fresh
         mean = centre + cross.T @ component.solved
         reduced = solve_triangular(component.factor, cross, lower=True)

@@ -8,7 +8,7 @@ import numpy as np
 from automl_meta._typing import FloatArray
 from automl_meta.metadata.past import PastTask
 from automl_meta.prior.acquisition import neighbours, row_keys
-from automl_meta.prior.prior import Portfolio
+from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.warm_start import greedy_set
 from automl_meta.spaces import Encoder
 

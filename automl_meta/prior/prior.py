@@ -1,91 +1,49 @@
-"""What is learned across tasks, in one object: warm-start set, surrogate, pruner."""
+"""What is learned across tasks, in one object: responses, deep kernel, starting points, pruner."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from automl_meta._typing import JSON, Configuration, FloatArray
 from automl_meta.metalearn import Algorithm, MetaParams
-from automl_meta.prior.acquisition import candidates, log_expected_improvement
-from automl_meta.prior.evidence import weight_of
-from automl_meta.prior.pruning import PrunerModel
+from automl_meta.prior.acquisition import candidates, climbed, log_gain
+from automl_meta.prior.conditioning import Conditioner
+from automl_meta.prior.mixture import ResponseModel
+from automl_meta.prior.observations import Observation, scores_of, support_of
+from automl_meta.prior.past_portfolio import coverage
+from automl_meta.prior.portfolio import Portfolio
+from automl_meta.prior.pruning import NEVER, PrunerModel
+from automl_meta.prior.responses import Responses
 from automl_meta.prior.scores import normal_scores
-from automl_meta.prior.task_only import TaskOnlyModel, fit_task_only
-from automl_meta.prior.transfer import MAX_SUPPORT, TransferModel, fit_transfer
-from automl_meta.prior.warm_start import greedy_set, similarity_weights
+from automl_meta.prior.task_only import fit_task_only
+from automl_meta.prior.transfer import MAX_SUPPORT, fit_transfer
 from automl_meta.spaces import Encoder, SearchSpace
 
-#: Every fifth proposal is the task-only model's once it has this many trials to learn from: a
-#: misleading past can slow a search down but not stop it.
-TASK_ONLY_EVERY = 5
-TASK_ONLY_FROM = 8
-#: From this many trials on, the other proposals weigh both models by how well they predict the trials.
-BLEND_FROM = 5
-#: Every second proposal is chosen among configurations that past tasks evaluated: they span all families,
-#: while the free ones tend to stay where the surrogate is best and its differences are noise.
-PROVEN_EVERY = 2
+#: How much the adapted deep kernel has to say beside the response model.
+TRANSFER_WEIGHT = 0.25
+#: The deep kernel joins from this many trials on: before that its scale is a guess.
+TRANSFER_FROM = 3
+#: Rounds of local search from the best candidates.
+CLIMBS = 3
+#: The present task alone makes every tenth proposal, so that a past that misleads cannot stop the search. In a closed
+#: space, where no search gets lost between two rows, that begins late: earlier it costs more than it insures.
+TASK_ONLY_EVERY = 10
+TASK_ONLY_FROM, TASK_ONLY_FROM_IF_CLOSED = 10, 30
+#: In a closed space every seventh proposal is what the past tasks themselves would try, each with its own best rows: a
+#: Gaussian over them all does not believe in the one row among thousands that a rare kind of task needs.
+COVER_EVERY = 7
+#: With less weight on what the past says, from this many trials on, a cold sampler takes over.
+HAND_OVER_FROM = 8
+LEAST_TRUST = 0.4
 
 
-@dataclass(frozen=True)
-class Observation:
-    """One trial of the present task.
-
-    Attributes:
-        configuration: A valid configuration of the prior's space.
-        score: Greater is better; None for a failed trial.
-    """
-
-    configuration: Configuration
-    score: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Portfolio:
-    """Configurations evaluated on every past task, from which warm starts are chosen.
-
-    Attributes:
-        configurations: C configurations.
-        regrets: Shape [T, C], in [0, 1]; see ``warm_start.regret_matrix``.
-        meta_features: Shape [T, F].
-        feature_names: F names, the order of the columns.
-    """
-
-    configurations: tuple[Configuration, ...]
-    regrets: FloatArray
-    meta_features: FloatArray
-    feature_names: tuple[str, ...]
-
-    def best(
-        self,
-        n: int,
-        features: Mapping[str, float] | None = None,
-        space: SearchSpace | None = None,
-    ) -> list[Configuration]:
-        """Return the greedy set of n, conditioned on the new task's meta-features where given.
-
-        Args:
-            n: How many, >= 0.
-            features: Meta-features by name; missing ones are ignored.
-            space: Only configurations whose categories it has.
-        """
-        weights = None if features is None else self._weights(features)
-        kept = [i for i, c in enumerate(self.configurations) if space is None or space.fits(c)]
-        if not kept:
-            return []
-        return [self.configurations[kept[i]] for i in greedy_set(self.regrets[:, kept], n, weights)]
-
-    def _weights(self, features: Mapping[str, float]) -> FloatArray | None:
-        known = [i for i, name in enumerate(self.feature_names) if name in features]
-        past = self.meta_features[:, known]
-        spread = past.std(axis=0)
-        useful = spread > 1e-9
-        if not useful.any():
-            return None
-        new = np.array([features[self.feature_names[i]] for i in known])
-        mean, spread = past.mean(axis=0)[useful], spread[useful]
-        return similarity_weights((past[:, useful] - mean) / spread, (new[useful] - mean) / spread)
+@cache
+def _blas() -> ThreadpoolController:
+    """Return the controller of BLAS threads: on small matrices they cost ten times what they bring."""
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,19 +52,40 @@ class Prior:
 
     Attributes:
         space: The space that it knows.
-        algorithm: How the surrogate adapts.
-        meta: The surrogate's meta-parameters.
+        responses: Gaussians over response functions.
         portfolio: Warm-start candidates.
-        pruner: When to stop a trial early.
-        facts: What made it: tasks, versions, seed; JSON-ready.
+        algorithm: How the deep-kernel surrogate adapts to a task's trials.
+        meta: The surrogate's meta-parameters; None where no past task had enough evaluations.
+        conditioner: What meta-features say of the responses; None where nothing was learned of it.
+        pruner: When to stop a trial early; by default never, for values of whole trials say nothing of their course.
+        n_start: Size of the warm-start set where none is asked for, >= 1.
+        proven_until: So many trials at least are chosen among the portfolio's configurations: the most promising of all
+            others is too often one where the models err.
+        closed: Whether the portfolio's configurations are all that a search may choose among, as long as one is new.
+        facts: What made it; JSON-ready.
     """
 
     space: SearchSpace
-    algorithm: Algorithm
-    meta: MetaParams
+    responses: Responses
     portfolio: Portfolio
-    pruner: PrunerModel
+    algorithm: Algorithm
+    meta: MetaParams | None
+    conditioner: Conditioner | None = None
+    pruner: PrunerModel = NEVER
+    n_start: int = 5
+    proven_until: int = 1
+    closed: bool = False
     facts: JSON = field(default_factory=dict)
+
+    def conditioned(self, features: Mapping[str, float] | None) -> "Prior":
+        """Return the prior for a task with these meta-features.
+
+        Args:
+            features: Meta-features by name; None, unknown names or a prior that learned none change nothing.
+        """
+        if features is None or self.conditioner is None:
+            return self
+        return replace(self, responses=self.conditioner.conditioned(self.responses, features))
 
     def warm_start(
         self,
@@ -115,12 +94,12 @@ class Prior:
         *,
         space: SearchSpace | None = None,
     ) -> list[Configuration]:
-        """Return the first configurations to try, best first.
+        """Return up to n configurations to try first, best first.
 
         Args:
-            n: How many, >= 0; fewer come back where the past offers fewer.
-            meta_features: Of the new task, to prefer what was good on similar tasks.
-            space: The space that is searched, if narrower: only configurations whose categories it has.
+            n: How many.
+            meta_features: Numbers that describe the new task, by the names that past tasks had.
+            space: The space that is searched, if narrower.
         """
         return self.portfolio.best(n, meta_features, space)
 
@@ -136,34 +115,106 @@ class Prior:
 
         Args:
             observed: Finished trials, failed ones included, in order.
-            pending: Trials that are running: believed to score what the model predicts.
+            pending: Trials that are running: believed to score what the model expects.
             rng: Source of randomness.
-            space: The space that is searched, if narrower: the proposal is the best one within it.
+            space: The space that is searched, if it is not the prior's: the proposal lies in it.
         """
-        encoder = self._encoder
-        trials = support_of(observed, rng)
-        units = encoder.to_units([trial.configuration for trial in trials])
+        with _blas().limit(limits=1):
+            return self._propose(observed, pending, rng, space)
+
+    def _propose(
+        self,
+        observed: Sequence[Observation],
+        pending: Sequence[Configuration],
+        rng: np.random.Generator,
+        space: SearchSpace | None,
+    ) -> Configuration:
+        encoder, n = self._encoder, len(observed)
+        same = space is None or space == self.space
+        # In a narrower space few of the portfolio are left, and most of these moved to its edge.
+        proven_only = self.closed or n < (self.proven_until if same else 1)
+        seen = self._reading(support_of(observed, rng))
         running = encoder.to_units(list(pending))
-        models = self._models(encoder.expand(units), trials, len(observed))
-        if len(running):
-            x = encoder.expand(running)
-            models = [(weight, model.believing(x)) for weight, model in models]
+        taken = np.concatenate([seen.units, running])
         rows = candidates(
             encoder,
-            np.concatenate([units, running]),
-            models[0][1].scores,
+            taken,
+            normal_scores(seen.raw),
             self._proven,
             rng,
-            None if space == self.space else space,
-            proven_only=len(observed) % PROVEN_EVERY == 0,
+            None if same else space,
+            proven_only=proven_only,
         )
-        x = encoder.expand(rows)
-        gain = sum(weight * log_gain(model, x) for weight, model in models)
-        return encoder.from_units(rows[int(np.argmax(gain))])
+        if self.closed and n > 0 and n % COVER_EVERY == 0:
+            cover = coverage(self.portfolio.regrets, self._proven, seen.units, seen.raw, rows)
+            if cover.max() > 0:
+                return encoder.from_units(rows[int(np.argmax(cover))])
+        gain = self._gain(seen, encoder.expand(running), n)
+        # Local search would leave a narrower space, and the proven rows where they alone are wanted.
+        rounds = 0 if proven_only or not same else CLIMBS
+        best = climbed(encoder, rows, lambda r: gain(encoder.expand(r)), taken, rng, rounds=rounds)
+        return encoder.from_units(best)
 
-    def hands_over(self, _observed: Sequence[Observation]) -> bool:
-        """Return False: every fifth proposal is the task-only model's, which is safety enough."""
-        return False
+    def hands_over(self, observed: Sequence[Observation]) -> bool:
+        """Tell whether the trials contradict the past so clearly that a cold sampler should go on.
+
+        The cold sampler's trials are trials like any other: should they agree with the past, it is asked again.
+        Failed trials do not count: that a region fails, for memory for instance, says nothing of the past's scores.
+
+        Args:
+            observed: Finished trials, in order.
+        """
+        told = [trial for trial in observed if trial.score is not None]
+        if len(told) < HAND_OVER_FROM:
+            return False
+        with _blas().limit(limits=1):
+            return self._reading(told[-MAX_SUPPORT:]).model.trust() < LEAST_TRUST
+
+    def _reading(self, trials: Sequence[Observation]) -> "_Reading":
+        """Return what the trials say; a proposal asks twice for the same ones, so the last answer is kept."""
+        kept = self._kept.get("last")
+        if kept is None or kept.trials != list(trials):
+            units = self._encoder.to_units([trial.configuration for trial in trials])
+            x, raw = self._encoder.expand(units), scores_of(trials)
+            kept = _Reading(list(trials), units, x, raw, ResponseModel(self.responses, x, raw))
+            self._kept["last"] = kept
+        return kept
+
+    def _gain(
+        self, seen: "_Reading", running: FloatArray, n: int
+    ) -> Callable[[FloatArray], FloatArray]:
+        """Return what tells the gain that candidates promise: [m, d] to [m], minus infinity for the hopeless.
+
+        Args:
+            seen: What the trials say.
+            running: Encodings of those that run.
+            n: Number of trials.
+        """
+        first = TASK_ONLY_FROM_IF_CLOSED if self.closed else TASK_ONLY_FROM
+        if n >= first and n % TASK_ONLY_EVERY == 0:
+            present = fit_task_only(*_joined(seen.x, normal_scores(seen.raw), running))
+            return partial(log_gain, present)
+        model = seen.model.believing(running) if len(running) else seen.model
+        if self.meta is None or np.isfinite(seen.raw).sum() < TRANSFER_FROM:
+            return model.log_gain
+        transfer = fit_transfer(self.meta, self.algorithm, seen.x, seen.raw)
+        if len(running):
+            transfer = transfer.believing(running)
+        weight = TRANSFER_WEIGHT * model.trust()
+
+        def gain(new: FloatArray) -> FloatArray:
+            value = model.log_gain(new)
+            close = np.isfinite(value)
+            value[close] *= 1.0 - weight
+            value[close] += weight * log_gain(transfer, new[close])
+            return value
+
+        return gain
+
+    @cached_property
+    def _kept(self) -> "dict[str, _Reading]":
+        """The last reading; replaced as a whole, so threads at worst read twice."""
+        return {}
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -171,53 +222,32 @@ class Prior:
 
     @cached_property
     def _proven(self) -> FloatArray:
-        """Unit rows of the portfolio, the same for every proposal, shape [C, p]."""
+        """Unit rows of the portfolio, shape [C, p]."""
         return self._encoder.to_units(self.portfolio.configurations)
 
-    def _models(
-        self, x: FloatArray, trials: Sequence[Observation], n_trials: int
-    ) -> list[tuple[float, TransferModel | TaskOnlyModel]]:
-        """Return the models that decide and their weights, which add up to 1."""
-        raw = scores_of(trials)
-        if n_trials < BLEND_FROM:
-            return [(1.0, fit_transfer(self.meta, self.algorithm, x, raw))]
-        present = fit_task_only(x, normal_scores(raw))
-        if n_trials >= TASK_ONLY_FROM and n_trials % TASK_ONLY_EVERY == 0:
-            return [(1.0, present)]
-        past = fit_transfer(self.meta, self.algorithm, x, raw)
-        weight = weight_of(past.leave_one_out(), present.leave_one_out())
-        return [(weight, past), (1.0 - weight, present)]
 
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """What a search's trials say.
 
-def log_gain(model: TransferModel | TaskOnlyModel, x: FloatArray) -> FloatArray:
-    """Return the log expected improvement of configurations, shape [m].
-
-    With noisy scores the incumbent is the best expected trial, not the luckiest one.
-
-    Args:
-        model: The model.
-        x: Encodings, shape [m, d].
+    Attributes:
+        trials: The trials.
+        units: Their unit matrix, shape [n, p].
+        x: Their encodings, shape [n, d].
+        raw: Their scores, shape [n]; NaN for failed ones.
+        model: The response model, conditioned on them.
     """
-    mean, variance = model.predict(x)
-    best = float(mean.max()) if model.best_expected is None else model.best_expected
-    return log_expected_improvement(mean, variance, best)
+
+    trials: list[Observation]
+    units: FloatArray
+    x: FloatArray
+    raw: FloatArray
+    model: ResponseModel
 
 
-def scores_of(trials: Sequence[Observation]) -> FloatArray:
-    """Return the scores of trials, shape [n]; NaN for failed ones."""
-    return np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
-
-
-def support_of(observed: Sequence[Observation], rng: np.random.Generator) -> Sequence[Observation]:
-    """Return the trials that a model reads: all, or the best half and a random rest of many.
-
-    Args:
-        observed: All trials.
-        rng: Source of randomness.
-    """
-    if len(observed) <= MAX_SUPPORT:
-        return observed
-    order = np.argsort([-np.inf if o.score is None else o.score for o in observed])[::-1]
-    best, rest = order[: MAX_SUPPORT // 2], order[MAX_SUPPORT // 2 :]
-    kept = np.concatenate([best, rng.choice(rest, size=MAX_SUPPORT - len(best), replace=False)])
-    return [observed[i] for i in np.sort(kept)]
+def _joined(
+    x: FloatArray, scores: FloatArray, running: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return trials and running ones, these with the median score: nothing is known of them."""
+    believed = np.full(len(running), float(np.median(scores)))
+    return np.concatenate([x, running]), np.concatenate([scores, believed])

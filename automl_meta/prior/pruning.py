@@ -78,6 +78,10 @@ def fold_spread(differences: FloatArray) -> float:
     return float(np.sqrt(np.mean(deviations**2))) if deviations.size else 0.0
 
 
+#: For searches whose past says nothing of the course of trials.
+NEVER = PrunerModel(0.0, 0)
+
+
 def learn_pruner(tables: Sequence[TaskTable], seed: int = 0) -> PrunerModel:
     """Learn the bound from past fold scores.
 

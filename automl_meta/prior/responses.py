@@ -31,8 +31,8 @@ from automl_meta.prior.scores import normal_scores
 #: the distances between good scores; ``rank``: normal quantiles of the ranks, which nothing distorts.
 WARPS = ("gap", "rank")
 _GAP_FLOOR = 0.05
-_STEPS = 2500
-_BATCH = 1024
+STEPS = 2500
+BATCH = 1024
 _EM_ROUNDS = 8
 _LEAST_NOISE = 1e-3
 
@@ -118,7 +118,12 @@ def unwarped_regret(z: FloatArray, prior: WarpPrior) -> FloatArray:
 
 
 def learn_responses(
-    x: Sequence[FloatArray], raw: Sequence[FloatArray], *, hidden: int = 96, seed: int = 0
+    x: Sequence[FloatArray],
+    raw: Sequence[FloatArray],
+    *,
+    hidden: int = 96,
+    steps: int = STEPS,
+    seed: int = 0,
 ) -> tuple[Responses, dict[str, FloatArray]]:
     """Learn features and Gaussians from past tasks.
 
@@ -126,6 +131,7 @@ def learn_responses(
         x: Encodings of each task, shape [n_t, d], n_t >= 1.
         raw: Their scores, shape [n_t]; NaN for failed ones.
         hidden: Units of each hidden layer, >= 1.
+        steps: Of the network's training, >= 1.
         seed: Seed of weights and batches.
 
     Returns:
@@ -138,7 +144,7 @@ def learn_responses(
         pooled = np.concatenate(warped)
         units[name] = (float(pooled.mean()), max(float(pooled.std()), 1e-9))
         scaled[name] = [(z - units[name][0]) / units[name][1] for z in warped]
-    network = _fit_network(x, scaled, hidden, seed)
+    network = _fit_network(x, scaled, hidden, steps, seed)
     responses = Responses(network, {})
     phi = [responses.features(rows) for rows in x]
     gaussians, weights = {}, {}
@@ -149,7 +155,11 @@ def learn_responses(
 
 
 def _fit_network(
-    x: Sequence[FloatArray], scaled: Mapping[str, Sequence[FloatArray]], hidden: int, seed: int
+    x: Sequence[FloatArray],
+    scaled: Mapping[str, Sequence[FloatArray]],
+    hidden: int,
+    steps: int,
+    seed: int,
 ) -> dict[str, FloatArray]:
     """Fit one network with an output a task and warp; return its shared layers."""
     generator = torch.Generator().manual_seed(seed)
@@ -174,10 +184,10 @@ def _fit_network(
     }
     optimizer = torch.optim.Adam(params.values(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=6e-3, total_steps=_STEPS, pct_start=0.1
+        optimizer, max_lr=6e-3, total_steps=steps, pct_start=0.1
     )
-    for _ in range(_STEPS):
-        batch = torch.randint(len(rows), (min(_BATCH, len(rows)),), generator=generator)
+    for _ in range(steps):
+        batch = torch.randint(len(rows), (min(BATCH, len(rows)),), generator=generator)
         features = torch.tanh(rows[batch] @ params["w1"] + params["b1"])
         features = torch.tanh(features @ params["w2"] + params["b2"])
         features = torch.nn.functional.pad(features, (0, 1), value=1.0)

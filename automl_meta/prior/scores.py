@@ -32,3 +32,24 @@ def normal_scores(scores: Sequence[float | None] | FloatArray) -> FloatArray:
     filled = np.where(np.isfinite(values), values, floor)
     quantiles = (rankdata(filled) - 0.5) / len(filled)
     return np.asarray(norm.ppf(quantiles), dtype=np.float64)
+
+
+#: Distances from best to median below the best at which scores are cut off.
+_REACH = 2.0
+
+
+def bounded(raw: FloatArray) -> FloatArray:
+    """Return scores cut off as far below the median as the best is above it, shape [n].
+
+    A few awful ones, a logarithmic loss of a sure and wrong model for instance, would else set the scale on which all
+    good ones look the same.
+
+    Args:
+        raw: Greater is better, one is known; NaN for failed evaluations, which stay so.
+
+    Example:
+        >>> bounded(np.array([0.9, 0.8, -20.0])).round(2).tolist()
+        [0.9, 0.8, 0.7]
+    """
+    best, median = np.nanmax(raw), np.nanmedian(raw)
+    return np.maximum(raw, best - _REACH * (best - median))

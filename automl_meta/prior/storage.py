@@ -4,8 +4,8 @@ A learner is a folder::
 
     manifest.json          schema, space, what it was trained on and how
     tables.safetensors     regrets [T, C] and meta-features [T, F] of the past tasks
-    all.safetensors        the surrogate trained on all tasks
-    fold-0.safetensors ... the surrogates that never saw the tasks of one fold
+    all.safetensors        the models trained on all tasks
+    fold-0.safetensors ... the models that never saw the tasks of one fold
 
 A *collection* is a folder with one learner a search space and ``tasks.json``, the fingerprints of the
 past tasks.
@@ -25,15 +25,23 @@ from safetensors.torch import load_file, save_file
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.files import write_whole
-from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaParams, MetaSGD, Reptile
-from automl_meta.prior.prior import Portfolio, Prior
+from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaSGD, Reptile
+from automl_meta.prior.models import Models, from_tensors, to_record, to_tensors
+from automl_meta.prior.portfolio import Portfolio
+from automl_meta.prior.prior import Prior
 from automl_meta.prior.pruning import PrunerModel
 from automl_meta.spaces import SearchSpace
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 TABLES = "tables.safetensors"
 ALL = "all"
+#: Starting points from the portfolio: after one, what it scored tells the models more than a second one would.
+N_START = 1
+#: First trials that are chosen among the configurations of past tasks: one for so many of these, or there would be too
+#: little choice, and no more than so many.
+_CONFIGURATIONS_A_TRIAL = 25
+_MOST_PROVEN = 10
 
 #: Names in manifests to classes.
 ALGORITHMS: dict[str, type[Any]] = {c.__name__: c for c in (MAML, FOMAML, Reptile, MetaSGD)}
@@ -66,7 +74,7 @@ class Learner:
         metric: What the scores were, in words.
         portfolio: Over all tasks.
         algorithm: Shared by all surrogates.
-        surrogates: ``"all"``, ``"fold-0"``, ... to meta-parameters.
+        models: ``"all"``, ``"fold-0"``, ... to what was trained.
         pruners: The same names to pruner models.
         space: The search space.
         facts: Versions, seed, counts, command; JSON-ready.
@@ -77,7 +85,7 @@ class Learner:
     metric: str
     portfolio: Portfolio
     algorithm: Algorithm
-    surrogates: dict[str, MetaParams]
+    models: dict[str, Models]
     pruners: dict[str, PrunerModel]
     space: SearchSpace
     facts: JSON
@@ -91,11 +99,11 @@ class Learner:
         Raises:
             InvalidParameterError: If there is no such model.
         """
-        if model not in self.surrogates:
+        if model not in self.models:
             raise InvalidParameterError.of(
                 "model",
                 "Learner.prior",
-                f"one of {', '.join(self.surrogates)}",
+                f"one of {', '.join(self.models)}",
                 model,
                 "Use 'all'.",
             )
@@ -113,14 +121,28 @@ class Learner:
             "metric": self.metric,
             "n_tasks": int(kept.sum()),
         }
+        trained = self.models[model]
         return Prior(
             self.space,
-            self.algorithm,
-            self.surrogates[model],
+            trained.responses,
             portfolio,
+            self.algorithm,
+            trained.meta,
+            trained.conditioner,
             self.pruners[model],
-            facts,
+            n_start=N_START,
+            proven_until=proven_until(portfolio),
+            facts=facts,
         )
+
+
+def proven_until(portfolio: Portfolio) -> int:
+    """Return how many first trials are chosen among a portfolio's configurations, >= 1.
+
+    Args:
+        portfolio: The portfolio.
+    """
+    return max(1, min(_MOST_PROVEN, len(portfolio.configurations) // _CONFIGURATIONS_A_TRIAL))
 
 
 def save_learner(learner: Learner, folder: Path) -> None:
@@ -136,9 +158,9 @@ def save_learner(learner: Learner, folder: Path) -> None:
         "meta_features": torch.tensor(learner.portfolio.meta_features, dtype=torch.float32),
     }
     save_file(tables, folder / TABLES)
-    for model, meta in learner.surrogates.items():
-        save_file({k: v.contiguous() for k, v in meta.items()}, folder / f"{model}.safetensors")
-    files = [TABLES, *(f"{model}.safetensors" for model in learner.surrogates)]
+    for model, trained in learner.models.items():
+        save_file(to_tensors(trained, dtype=torch.float16), folder / f"{model}.safetensors")
+    files = [TABLES, *(f"{model}.safetensors" for model in learner.models)]
     manifest = {
         "schema": SCHEMA,
         "name": learner.name,
@@ -146,6 +168,7 @@ def save_learner(learner: Learner, folder: Path) -> None:
         "algorithm": {"name": type(learner.algorithm).__name__, **asdict(learner.algorithm)},  # type: ignore[call-overload]
         "space": learner.space.to_json(),
         "space_hash": learner.space.schema_hash,
+        "models": {model: to_record(trained) for model, trained in learner.models.items()},
         "pruners": {model: asdict(pruner) for model, pruner in learner.pruners.items()},
         "feature_names": list(learner.portfolio.feature_names),
         "configurations": list(learner.portfolio.configurations),
@@ -183,7 +206,13 @@ def load_learner(folder: Path) -> Learner:
             manifest["metric"],
             portfolio,
             algorithm,
-            {m: read_tensors(folder, f"{m}.safetensors", manifest) for m in pruners},
+            {
+                model: from_tensors(
+                    read_tensors(folder, f"{model}.safetensors", manifest),
+                    manifest["models"][model],
+                )
+                for model in pruners
+            },
             pruners,
             SearchSpace.from_json(manifest["space"]),
             manifest["facts"],
@@ -212,7 +241,7 @@ def _check_tables(learner: Learner, folder: Path) -> None:
                 f"tasks and {shape[1]} columns. Copy the whole folder again or train the learner again."
             )
             raise StoreError(msg)
-    if ALL not in learner.surrogates:
+    if ALL not in learner.models:
         msg = f"The manifest {folder / MANIFEST} lacks the model '{ALL}'. Train the learner again."
         raise StoreError(msg)
 

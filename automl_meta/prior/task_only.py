@@ -12,7 +12,6 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
 from automl_meta._typing import FloatArray
-from automl_meta.prior.evidence import leave_one_out
 
 _LENGTHS = np.array([0.2, 0.4, 0.7, 1.2, 2.0, 3.5])
 _NOISES = np.array([0.001, 0.03, 0.2, 0.5])
@@ -57,10 +56,6 @@ class TaskOnlyModel:
     def best_expected(self) -> float | None:
         """The best expected score among the trials; None without any."""
         return float(self.predict(self.x)[0].max()) if len(self.scores) else None
-
-    def leave_one_out(self) -> FloatArray:
-        """Return the log density of each score given the others, shape [n]."""
-        return leave_one_out(self.factor * np.sqrt(self.variance), self.scores - self.mean)
 
     def believing(self, x: FloatArray) -> "TaskOnlyModel":
         """Return the model as if running trials had scored what it predicts.

@@ -10,7 +10,6 @@ from torch import Tensor
 from automl_meta._typing import FloatArray
 from automl_meta.metalearn import Algorithm, MetaParams, Params, expand, split_meta
 from automl_meta.prior import surrogate
-from automl_meta.prior.evidence import leave_one_out
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.surrogate import Posterior
 
@@ -65,13 +64,6 @@ class TransferModel:
     def best_expected(self) -> float | None:
         """The best expected score among the trials; None without any."""
         return float(self.predict(self.x)[0].max()) if len(self.scores) else None
-
-    def leave_one_out(self) -> FloatArray:
-        """Return the log density of each normal score given the others, shape [n]."""
-        factor = self.posterior.factor_TNN[0].double().numpy()
-        centred = self.posterior.centred_TN1[0, :, 0].double().numpy()
-        density: FloatArray = leave_one_out(factor, centred) + np.log(self.scale.spread)
-        return density
 
     def believing(self, x: FloatArray) -> "TransferModel":
         """Return the model as if running trials had scored what it predicts.

@@ -28,8 +28,6 @@ _TPE_STARTUP = 10
 #: Multiplier that keeps the TPE samplers of a resumed run apart: the same seed again would draw the
 #: configurations that the first part has already drawn.
 _RESUME_STRIDE = 1_000_003
-#: Trials of a learned search that come from the warm-start set.
-WARM_STARTS = 5
 
 
 @dataclass(frozen=True)
@@ -103,12 +101,12 @@ class Searcher:
     origin: Callable[[Study], str]
 
 
-def make_searcher(request: SearchRequest, n_starts: int = WARM_STARTS) -> Searcher:
+def make_searcher(request: SearchRequest, n_starts: int | None = None) -> Searcher:
     """Return the sampler, pruner and warm starts for a choice of prior.
 
     Args:
         request: The choice and what it is for.
-        n_starts: Trials that come from the warm-start set, at most.
+        n_starts: Trials that come from the warm-start set, at most; None for the meta-learner's own number.
 
     Raises:
         InvalidParameterError: If the prior is a path where nothing lies.
@@ -163,7 +161,9 @@ def _stranger(request: SearchRequest) -> Searcher:
     )
 
 
-def _past_searcher(request: SearchRequest, learner: "MetaLearner", n_starts: int) -> Searcher:
+def _past_searcher(
+    request: SearchRequest, learner: "MetaLearner", n_starts: int | None
+) -> Searcher:
     """Return what a learner of past searches makes; studies carry no fingerprint of their data."""
     if not _share_parameters(learner.prior.space, request.space):
         return _stranger(request)
@@ -195,7 +195,7 @@ def _collection(prior: str) -> "Collection":
 
 
 def _learned_searcher(
-    request: SearchRequest, learner: "MetaLearner", choice: "Choice", n_starts: int
+    request: SearchRequest, learner: "MetaLearner", choice: "Choice", n_starts: int | None
 ) -> Searcher:
     facts = learner.prior.facts
     use = PriorUse(
@@ -211,12 +211,13 @@ def _learned_searcher(
 
 
 def _learned(
-    request: SearchRequest, learner: "MetaLearner", use: PriorUse, n_starts: int
+    request: SearchRequest, learner: "MetaLearner", use: PriorUse, n_starts: int | None
 ) -> Searcher:
-    n = min(n_starts, request.trials)
-    starts = learner.prior.warm_start(n, meta_features(request.task), space=request.space)
+    features = meta_features(request.task)
+    n = min(learner.prior.n_start if n_starts is None else n_starts, request.trials)
+    starts = learner.prior.warm_start(n, features, space=request.space)
     return Searcher(
-        sampler=learner.sampler(space=request.space, seed=request.seed),
+        sampler=learner.sampler(space=request.space, seed=request.seed, task_features=features),
         pruner=learner.pruner(n_folds=request.folds),
         warm_start=tuple(request.space.clip(start) for start in starts),
         prior=use,

@@ -18,7 +18,6 @@ from automl_meta.metadata.studies import (
 from automl_meta.metalearn import Algorithm
 from automl_meta.prior import (
     Learner,
-    PastPrior,
     Prior,
     is_past,
     learn_past,
@@ -62,8 +61,8 @@ class MetaLearner:
             study.optimize(objective, n_trials=30)
     """
 
-    def __init__(self, learner: Learner | PastPrior, *, model: str = "all") -> None:
-        if isinstance(learner, PastPrior) and model != "all":
+    def __init__(self, learner: Learner | Prior, *, model: str = "all") -> None:
+        if isinstance(learner, Prior) and model != "all":
             raise InvalidParameterError.of(
                 "model",
                 "MetaLearner",
@@ -72,9 +71,7 @@ class MetaLearner:
                 "Leave it out.",
             )
         self._learner = learner
-        self._prior: Prior | PastPrior = (
-            learner if isinstance(learner, PastPrior) else learner.prior(model)
-        )
+        self._prior = learner if isinstance(learner, Prior) else learner.prior(model)
 
     @classmethod
     def from_studies(
@@ -99,7 +96,8 @@ class MetaLearner:
             space: The space to learn on, if it is not to be the union; trials outside it are left out.
             algorithm: How the deep-kernel surrogate adapts to a new task's trials; Meta-SGD by default.
             warm_start: How many starting points ``warm_start`` queues where it is not told, >= 1.
-            task_features: Study name to numbers that describe its task; they condition the warm start.
+            task_features: Study name to numbers that describe its task: what ``warm_start`` and ``sampler`` are then told
+                of a new task decides what they expect.
             seed: Seed of the training.
 
         Raises:
@@ -244,13 +242,13 @@ class MetaLearner:
         Args:
             folder: Made if it does not exist.
         """
-        if isinstance(self._learner, PastPrior):
+        if isinstance(self._learner, Prior):
             save_past(self._learner, Path(folder))
         else:
             save_learner(self._learner, Path(folder))
 
     @property
-    def prior(self) -> Prior | PastPrior:
+    def prior(self) -> Prior:
         """The prior that serves."""
         return self._prior
 
@@ -265,6 +263,7 @@ class MetaLearner:
         space: SearchSpace | None = None,
         seed: int | None = None,
         n_startup_trials: int = 10,
+        task_features: Mapping[str, float] | None = None,
     ) -> MetaSampler:
         """Return a sampler; see ``MetaSampler`` for the arguments.
 
@@ -272,8 +271,11 @@ class MetaLearner:
             space: The space of the search, if it is not the learner's.
             seed: Fixes the proposals.
             n_startup_trials: Random trials for parameters that were never learned.
+            task_features: Numbers that describe the new task, by the names that past tasks had: they decide what is
+                expected of configurations before the task's own trials tell.
         """
-        return MetaSampler(self._prior, space=space, seed=seed, n_startup_trials=n_startup_trials)
+        prior = self._prior.conditioned(task_features)
+        return MetaSampler(prior, space=space, seed=seed, n_startup_trials=n_startup_trials)
 
     def pruner(self, *, n_folds: int = 5) -> MetaPruner:
         """Return a pruner over fold scores; see ``MetaPruner``.
@@ -297,7 +299,8 @@ class MetaLearner:
 
         Args:
             study: The study.
-            n: How many, >= 1; None for the learner's own number, which is 5 unless it was made with another.
+            n: How many, >= 1; None for the learner's own number: 5 unless it was made with another, 1 for the
+                learners of ``automl-meta collect``.
             task_features: Numbers that describe the new task, where they should choose among the starting points.
             space: The study's space, if it is not the learner's: starting points of other categories
                 are left out, numbers are clipped into it.
@@ -309,7 +312,7 @@ class MetaLearner:
             InvalidParameterError: If ``n`` is no int >= 1.
         """
         if n is None:
-            n = getattr(self._prior, "n_start", 5)
+            n = self._prior.n_start
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidParameterError.of(
                 "n", "MetaLearner.warm_start", "an int >= 1", n, "Try n=5."

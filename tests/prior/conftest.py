@@ -72,17 +72,18 @@ def table():
 @pytest.fixture(scope="session")
 def learner(table):
     from automl_meta.metalearn import MetaSGD
-    from automl_meta.prior.meta_training import train_surrogate
-    from automl_meta.prior.prior import Portfolio
+    from automl_meta.prior.build import BuildSettings, train_models
+    from automl_meta.prior.portfolio import Portfolio
     from automl_meta.prior.pruning import learn_pruner
     from automl_meta.prior.storage import Learner, TrainedTask
-    from automl_meta.prior.surrogate import SurrogateShape
     from automl_meta.prior.warm_start import regret_matrix
     from automl_meta.training import TrainingSettings
 
     algorithm = MetaSGD(initial_rate=0.01)
-    shape = SurrogateShape(Encoder(SPACE).n_columns, hidden=16, embedding=4)
-    settings = TrainingSettings(steps=150, learning_rate=1e-2, schedule="cosine", clip_norm=5.0)
+    training = TrainingSettings(steps=150, learning_rate=1e-2, schedule="cosine", clip_norm=5.0)
+    settings = BuildSettings(
+        algorithm, training, features=(16, 16), feature_steps=(400, 400), hidden=16, embedding=4
+    )
     features = np.array(
         [[t.record.meta_features[n] for n in ("shift", "nothing")] for t in table.tasks]
     )
@@ -97,7 +98,7 @@ def learner(table):
         "roc_auc",
         Portfolio(table.shared, regret_matrix(table), features, ("shift", "nothing")),
         algorithm,
-        {k: train_surrogate(t.tasks, shape, algorithm, settings, 0) for k, t in models.items()},
+        {k: train_models(t, settings) for k, t in models.items()},
         {k: learn_pruner(t.tasks) for k, t in models.items()},
         SPACE,
         {"seed": 0},

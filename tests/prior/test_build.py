@@ -20,7 +20,9 @@ from automl_meta.tasks.meta_features import META_FEATURES
 from automl_meta.training import TrainingSettings
 
 FAMILIES = [get_family("knn"), get_family("linear")]
-QUICK = BuildSettings(training=TrainingSettings(steps=3), hidden=8, embedding=2, n_folds=3)
+QUICK = BuildSettings(
+    training=TrainingSettings(steps=3), hidden=8, embedding=2, n_folds=3, feature_steps=(30, 30)
+)
 
 
 def made_up(index, rng):

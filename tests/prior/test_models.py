@@ -133,7 +133,7 @@ def test_transfer_knows_good_configurations_before_any_trial(learner, table):
 
 
 def test_scale_matching_puts_good_trials_high_and_a_random_sample_in_the_middle(learner, table):
-    weights, _ = split_meta(learner.surrogates["all"])
+    weights, _ = split_meta(learner.models["all"].meta)
     task = table.tasks[0]
     order = np.argsort(-task.scores)
 
@@ -146,32 +146,3 @@ def test_scale_matching_puts_good_trials_high_and_a_random_sample_in_the_middle(
     assert best.mean() > mixed.mean() + 0.5
     assert best.std() < mixed.std()
     assert (np.diff(best) <= 0).all()  # order is kept
-
-
-def test_leave_one_out_is_what_leaving_one_out_gives():
-    rng = np.random.default_rng(0)
-    x = rng.uniform(size=(9, 2))
-    y = np.sin(4 * x[:, 0]) + 0.1 * rng.normal(size=9)
-    model = fit_task_only(x, y)
-    kernel = model.factor @ model.factor.T * model.variance
-    expected = []
-    for i in range(9):
-        rest = np.delete(np.arange(9), i)
-        gain = np.linalg.solve(kernel[np.ix_(rest, rest)], kernel[rest, i])
-        mean = model.mean + gain @ (y[rest] - model.mean)
-        expected.append(norm.logpdf(y[i], mean, np.sqrt(kernel[i, i] - gain @ kernel[rest, i])))
-    np.testing.assert_allclose(model.leave_one_out(), expected, rtol=1e-6)
-
-
-def test_a_misleading_past_loses_weight_and_a_true_one_gains_it(learner, table):
-    from automl_meta.prior.evidence import weight_of
-
-    prior = learner.prior("fold-0")
-    task = next(t for t, k in zip(table.tasks, learner.tasks, strict=True) if k.fold == 0)
-    weights = []
-    for raw in (task.raw, -task.raw):
-        past = fit_transfer(prior.meta, prior.algorithm, task.encodings[:6], raw[:6])
-        present = fit_task_only(task.encodings[:6], normal_scores(raw[:6]))
-        weights.append(weight_of(past.leave_one_out(), present.leave_one_out()))
-    assert weights[0] > 0.6
-    assert weights[1] < 0.4

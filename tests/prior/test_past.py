@@ -6,9 +6,9 @@ from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metadata.past import PastTask, past_task
 from automl_meta.prior.acquisition import climbed
 from automl_meta.prior.mixture import ResponseModel
+from automl_meta.prior.observations import Observation
 from automl_meta.prior.past import learn_past
 from automl_meta.prior.past_portfolio import coverage
-from automl_meta.prior.prior import Observation
 from automl_meta.prior.responses import WARPS, learn_responses, unwarped_regret, warp
 from automl_meta.spaces import Condition, Encoder, SearchSpace
 

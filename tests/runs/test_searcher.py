@@ -74,7 +74,7 @@ def test_a_narrowed_auto_starts_from_learned_configurations_only(task: Task) -> 
     learner = Collection().learner(family.space("classification"))
     assert learner is not None
     learned = [c for c in learner.portfolio.configurations if c["family"] in {"linear", "knn"}]
-    assert len(searcher.warm_start) == min(5, len(learned))
+    assert len(searcher.warm_start) == min(1, len(learned))
     assert all(start in learned for start in searcher.warm_start)
 
 

@@ -10,12 +10,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from automl_meta.metadata.store import TaskRecord
 from automl_meta.metalearn import MetaSGD
 from automl_meta.prior import Learner, Portfolio
-from automl_meta.prior.dataset import TaskTable
-from automl_meta.prior.meta_training import train_surrogate
+from automl_meta.prior.build import BuildSettings, train_models
+from automl_meta.prior.dataset import MetaTable, TaskTable
 from automl_meta.prior.pruning import learn_pruner
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.storage import TrainedTask
-from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.spaces import Condition, Encoder, SearchSpace
 from automl_meta.tasks.fingerprint import Fingerprint
 from automl_meta.training import TrainingSettings
@@ -139,8 +138,10 @@ def learner() -> Learner:
     raw = np.array([table.raw for table in tables])
     best, worst = raw.max(axis=1, keepdims=True), raw.min(axis=1, keepdims=True)
     algorithm = MetaSGD(initial_rate=0.01)
-    shape = SurrogateShape(encodings.shape[1], hidden=16, embedding=4)
-    settings = TrainingSettings(steps=120, learning_rate=1e-2, schedule="cosine", clip_norm=5.0)
+    training = TrainingSettings(steps=120, learning_rate=1e-2, schedule="cosine", clip_norm=5.0)
+    settings = BuildSettings(
+        algorithm, training, features=(16, 16), feature_steps=(400, 400), hidden=16, embedding=4
+    )
     parts = {"all": tables, "fold-0": tables[3:]}
     return Learner(
         name=SPACE.name,
@@ -150,8 +151,8 @@ def learner() -> Learner:
             tuple(configurations), (best - raw) / (best - worst), shifts[:, None], ("shift",)
         ),
         algorithm=algorithm,
-        surrogates={
-            name: train_surrogate(part, shape, algorithm, settings, 0)
+        models={
+            name: train_models(MetaTable(SPACE, tuple(part), tuple(configurations)), settings)
             for name, part in parts.items()
         },
         pruners={name: learn_pruner(part) for name, part in parts.items()},
@@ -163,7 +164,9 @@ def learner() -> Learner:
 def _toy_table(shift, configurations, encodings, rng) -> TaskTable:
     raw = np.array([score(configuration, shift) for configuration in configurations])
     return TaskTable(
-        record=TaskRecord("toy", "", "binary", "roc_auc", Fingerprint(1, 2, (), ())),
+        record=TaskRecord(
+            "toy", "", "binary", "roc_auc", Fingerprint(1, 2, (), ()), {"shift": shift}
+        ),
         encodings=encodings,
         raw=raw,
         scores=normal_scores(raw),

@@ -53,9 +53,9 @@ def test_failures_in_two_threads_do_not_stop_the_trained_prior(learner, space, j
             raise MemoryError
         return judge(configuration)
 
-    study.optimize(objective, n_trials=14, n_jobs=2, catch=(MemoryError,))
-    assert len(study.trials) == 14
-    assert len({str(sorted(trial.params.items())) for trial in study.trials}) == 14
+    study.optimize(objective, n_trials=20, n_jobs=2, catch=(MemoryError,))
+    assert len(study.trials) == 20
+    assert len({str(sorted(trial.params.items())) for trial in study.trials}) == 20
     assert study.best_value > 0.85
 
 

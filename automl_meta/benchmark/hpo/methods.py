@@ -99,7 +99,7 @@ class AutoMLMeta:
     slow: bool = False
 
     def learn(self, past: Past) -> Searcher:
-        """Learn a ``PastPrior``."""
+        """Learn a ``Prior``."""
         learner = MetaLearner.from_tasks(
             past.tasks, past.space, refine=not past.table, seed=past.seed
         )

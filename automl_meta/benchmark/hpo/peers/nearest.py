@@ -13,7 +13,7 @@ from automl_meta.benchmark.hpo.peers.proposer import Proposer
 from automl_meta.benchmark.hpo.search import Search
 from automl_meta.metadata.past import PastTask
 from automl_meta.prior import Observation
-from automl_meta.prior.prior import scores_of
+from automl_meta.prior.observations import scores_of
 from automl_meta.search.sampler import MetaSampler
 from automl_meta.spaces import Encoder, SearchSpace
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from automl_meta._typing import Configuration, FloatArray
 from automl_meta.prior import Observation
-from automl_meta.prior.prior import scores_of
+from automl_meta.prior.observations import scores_of
 from automl_meta.prior.pruning import PrunerModel
 from automl_meta.spaces import Encoder, SearchSpace
 
