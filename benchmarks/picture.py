@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, StrMethodFormatter
 
 from automl_meta._typing import FloatArray
 from automl_meta.benchmark.hpo.publish import scales_of
@@ -95,6 +95,9 @@ def draw(axes: Any, lines: Sequence[Line]) -> None:
         axes.plot(trials, mean, color=colour, linewidth=1.8, label=line.method)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    bottom, top = axes.get_ylim()
+    if top < 30 * bottom:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_locator(FixedLocator([1, 2, 5, 10, 25, 50, 100]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
