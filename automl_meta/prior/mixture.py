@@ -130,6 +130,8 @@ class ResponseModel:
         Args:
             x: Encodings of candidates, shape [m, d].
         """
+        if len(x) <= SCREENED:
+            return self._gain(x, self._components)
         order = np.argsort(-self._leading_gain(x))[:SCREENED]
         result = np.full(len(x), -np.inf)
         result[order] = self._gain(x[order], self._components)
