@@ -59,7 +59,7 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
 ) -> None:
     """Train meta-learners from evaluations, studies or earlier fits.
 
-    From evaluations, for each family: surrogate, warm-start set and pruner, once from all tasks and once
+    From evaluations, for each family: responses, surrogate, warm-start set and pruner, once from all tasks and once
     without each fold of them, so that no task need be judged by a model that was trained on it. From studies
     and fits: one meta-learner over their common space.
     """

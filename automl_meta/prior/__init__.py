@@ -1,4 +1,4 @@
-"""What is learned across tasks, free of Optuna: surrogate, warm-start set, pruner model, storage."""
+"""What is learned across tasks, free of Optuna: responses, surrogate, warm-start set, pruner model, storage."""
 
 from automl_meta.prior.collection import Choice, Collection
 from automl_meta.prior.observations import Observation

@@ -1,4 +1,4 @@
-"""From a meta-dataset to a learner: one surrogate for all tasks, one for each left-out fold."""
+"""From a meta-dataset to a learner: models of all tasks, and of all but each left-out fold."""
 
 import json
 from collections import Counter

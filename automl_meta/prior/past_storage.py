@@ -13,6 +13,7 @@ from automl_meta.metadata.files import write_whole
 from automl_meta.prior.models import Models, from_tensors, to_record, to_tensors
 from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.prior import Prior
+from automl_meta.prior.pruning import PrunerModel
 from automl_meta.prior.storage import (
     ALGORITHMS,
     MANIFEST,
@@ -50,6 +51,8 @@ def save_past(prior: Prior, folder: Path) -> None:
         "configurations": list(prior.portfolio.configurations),
         "feature_names": list(prior.portfolio.feature_names),
         "n_start": prior.n_start,
+        "proven_until": prior.proven_until,
+        "pruner": asdict(prior.pruner),
         "closed": prior.closed,
         "facts": prior.facts,
         "sha256": {name: digest(folder / name) for name in (_MODELS, _TABLES)},
@@ -101,7 +104,9 @@ def _prior(folder: Path, manifest: JSON) -> Prior:
         ALGORITHMS[options.pop("name")](**options),
         models.meta,
         models.conditioner,
+        PrunerModel(**manifest["pruner"]),
         n_start=manifest["n_start"],
+        proven_until=manifest["proven_until"],
         closed=manifest["closed"],
         facts=manifest["facts"],
     )

@@ -46,7 +46,8 @@ class Portfolio:
         return [self.configurations[kept[i]] for i in greedy_set(self.regrets[:, kept], n, weights)]
 
     def _weights(self, features: Mapping[str, float]) -> FloatArray | None:
-        known = [i for i, name in enumerate(self.feature_names) if name in features]
+        told = [features.get(name, np.nan) for name in self.feature_names]
+        known = np.flatnonzero(np.isfinite(told))
         past = self.meta_features[:, known]
         spread = past.std(axis=0)
         useful = spread > 1e-9

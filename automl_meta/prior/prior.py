@@ -1,8 +1,10 @@
 """What is learned across tasks, in one object: responses, deep kernel, starting points, pruner."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
+from threading import Lock
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -40,10 +42,37 @@ HAND_OVER_FROM = 8
 LEAST_TRUST = 0.4
 
 
+class _OneThread:
+    """Keeps BLAS on one thread while any proposal is made: on small matrices more cost ten times what they bring.
+
+    The limit is the whole process's, so the last of several threads to leave lifts it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._exit = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._exit.enter_context(_blas().limit(limits=1))
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._exit.close()
+
+
 @cache
 def _blas() -> ThreadpoolController:
-    """Return the controller of BLAS threads: on small matrices they cost ten times what they bring."""
+    """Return the controller of BLAS threads; making it takes longer than a proposal."""
     return ThreadpoolController()
+
+
+_one_thread = _OneThread()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +110,13 @@ class Prior:
         """Return the prior for a task with these meta-features.
 
         Args:
-            features: Meta-features by name; None, unknown names or a prior that learned none change nothing.
+            features: Meta-features by name; None, unknown names or a prior that learned none change nothing. What
+                comes back is of one task: it is not conditioned again.
         """
         if features is None or self.conditioner is None:
             return self
-        return replace(self, responses=self.conditioner.conditioned(self.responses, features))
+        told = self.conditioner.conditioned(self.responses, features)
+        return replace(self, responses=told, conditioner=None)
 
     def warm_start(
         self,
@@ -119,7 +150,7 @@ class Prior:
             rng: Source of randomness.
             space: The space that is searched, if it is not the prior's: the proposal lies in it.
         """
-        with _blas().limit(limits=1):
+        with _one_thread:
             return self._propose(observed, pending, rng, space)
 
     def _propose(
@@ -133,7 +164,7 @@ class Prior:
         same = space is None or space == self.space
         # In a narrower space few of the portfolio are left, and most of these moved to its edge.
         proven_only = self.closed or n < (self.proven_until if same else 1)
-        seen = self._reading(support_of(observed, rng))
+        seen = self._reading("proposal", support_of(observed, rng))
         running = encoder.to_units(list(pending))
         taken = np.concatenate([seen.units, running])
         rows = candidates(
@@ -167,18 +198,24 @@ class Prior:
         told = [trial for trial in observed if trial.score is not None]
         if len(told) < HAND_OVER_FROM:
             return False
-        with _blas().limit(limits=1):
-            return self._reading(told[-MAX_SUPPORT:]).model.trust() < LEAST_TRUST
+        with _one_thread:
+            return self._reading("trust", told[-MAX_SUPPORT:]).model.trust() < LEAST_TRUST
 
-    def _reading(self, trials: Sequence[Observation]) -> "_Reading":
-        """Return what the trials say; a proposal asks twice for the same ones, so the last answer is kept."""
-        kept = self._kept.get("last")
-        if kept is None or kept.trials != list(trials):
-            units = self._encoder.to_units([trial.configuration for trial in trials])
-            x, raw = self._encoder.expand(units), scores_of(trials)
-            kept = _Reading(list(trials), units, x, raw, ResponseModel(self.responses, x, raw))
-            self._kept["last"] = kept
-        return kept
+    def _reading(self, use: str, trials: Sequence[Observation]) -> "_Reading":
+        """Return what the trials say; mostly trust and proposal ask for the same ones, so the last answers are kept.
+
+        Args:
+            use: Who asks; with failed trials, or many, the two differ.
+            trials: The trials.
+        """
+        wanted = list(trials)
+        for kept in list(self._kept.values()):
+            if kept.trials == wanted:
+                return kept
+        units = self._encoder.to_units([trial.configuration for trial in trials])
+        x, raw = self._encoder.expand(units), scores_of(trials)
+        self._kept[use] = _Reading(wanted, units, x, raw, ResponseModel(self.responses, x, raw))
+        return self._kept[use]
 
     def _gain(
         self, seen: "_Reading", running: FloatArray, n: int
@@ -213,7 +250,7 @@ class Prior:
 
     @cached_property
     def _kept(self) -> "dict[str, _Reading]":
-        """The last reading; replaced as a whole, so threads at worst read twice."""
+        """The last reading of each use; replaced as a whole, so threads at worst read twice."""
         return {}
 
     @cached_property

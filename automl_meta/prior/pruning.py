@@ -96,7 +96,7 @@ def learn_pruner(tables: Sequence[TaskTable], seed: int = 0) -> PrunerModel:
     ratios = [_gains(table.folds, rng) for table in tables]
     ratios = [r for r in ratios if r.size]
     if not ratios:
-        return PrunerModel(0.0, 0)
+        return NEVER
     # Every task counts the same, however many evaluations it has.
     pooled = np.concatenate([rng.choice(r, size=_PAIRS_PER_TASK) for r in ratios])
     return PrunerModel(float(np.quantile(pooled, LEVEL)), len(ratios))

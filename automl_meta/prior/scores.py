@@ -45,11 +45,12 @@ def bounded(raw: FloatArray) -> FloatArray:
     good ones look the same.
 
     Args:
-        raw: Greater is better, one is known; NaN for failed evaluations, which stay so.
+        raw: Greater is better, one is known; NaN for failed evaluations, which stay so. Where half of them are as
+            good as the best there is no such distance, and nothing is cut off.
 
     Example:
         >>> bounded(np.array([0.9, 0.8, -20.0])).round(2).tolist()
         [0.9, 0.8, 0.7]
     """
     best, median = np.nanmax(raw), np.nanmedian(raw)
-    return np.maximum(raw, best - _REACH * (best - median))
+    return np.maximum(raw, best - _REACH * (best - median)) if best > median else raw

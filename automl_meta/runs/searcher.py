@@ -40,7 +40,7 @@ class PriorUse:
         model: ``"all"``, ``"fold 3"`` and so on, or None.
         reason: One sentence for the report.
         n_tasks: Number of tasks that the model was trained on.
-        metric: Metric whose ranks it learned, or empty.
+        metric: Metric whose scores it learned, or empty.
         metric_note: One sentence where that is not the task's own metric, else empty.
     """
 

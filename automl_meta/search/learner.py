@@ -1,6 +1,7 @@
 """The public face of a prior: load it, and make what a study needs."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,7 @@ class MetaLearner:
             2
         """
         given = check_studies(studies)
+        _check_described(task_features, [study.study_name for study in given])
         common = common_space(given) if space is None else space
         tasks = past_tasks_of_studies(given, common, score_of, task_features)
         return cls.from_tasks(tasks, common, algorithm=algorithm, warm_start=warm_start, seed=seed)
@@ -274,7 +276,7 @@ class MetaLearner:
             task_features: Numbers that describe the new task, by the names that past tasks had: they decide what is
                 expected of configurations before the task's own trials tell.
         """
-        prior = self._prior.conditioned(task_features)
+        prior = self._prior.conditioned(_numbers(task_features, "MetaLearner.sampler"))
         return MetaSampler(prior, space=space, seed=seed, n_startup_trials=n_startup_trials)
 
     def pruner(self, *, n_folds: int = 5) -> MetaPruner:
@@ -309,7 +311,7 @@ class MetaLearner:
             How many were queued; fewer than ``n`` where clipping makes two equal or the study has some.
 
         Raises:
-            InvalidParameterError: If ``n`` is no int >= 1.
+            InvalidParameterError: If ``n`` is no int >= 1, or a task feature is no number.
         """
         if n is None:
             n = self._prior.n_start
@@ -318,5 +320,38 @@ class MetaLearner:
                 "n", "MetaLearner.warm_start", "an int >= 1", n, "Try n=5."
             )
         searched = self.space if space is None else space
-        configurations = self._prior.warm_start(n, task_features, space=searched)
+        described = _numbers(task_features, "MetaLearner.warm_start")
+        configurations = self._prior.warm_start(n, described, space=searched)
         return warm_start(study, configurations, searched)
+
+
+def _numbers(features: object, where: str) -> Mapping[str, float] | None:
+    """Return task features, or refuse what is no mapping of names to numbers; NaN means not known."""
+    if features is None:
+        return None
+    if isinstance(features, Mapping):
+        odd = {name: value for name, value in features.items() if not isinstance(value, Real)}
+        if not odd:
+            return {str(name): float(value) for name, value in features.items()}
+        features = odd
+    raise InvalidParameterError.of(
+        "task_features",
+        where,
+        "a mapping of names to numbers",
+        features,
+        'Try {"rows": 1000.0}.',
+    )
+
+
+def _check_described(features: Mapping[str, Mapping[str, float]] | None, names: list[str]) -> None:
+    """Refuse task features of studies that are not there: they would be lost without a word."""
+    for name, described in (features or {}).items():
+        if name not in names:
+            raise InvalidParameterError.of(
+                "task_features",
+                "MetaLearner",
+                f"a mapping of study names ({', '.join(names)}) to features",
+                name,
+                "Name the study as its storage does.",
+            )
+        _numbers(described, "MetaLearner")

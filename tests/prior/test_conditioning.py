@@ -121,3 +121,8 @@ def test_a_stored_prior_conditions_the_same(prior, tmp_path):
     for features in ({"where": 0.3, "noise": 1.0}, {"where": 0.7}):
         pair = [p.conditioned(features).responses.warps["rank"].mean for p in (prior, again)]
         np.testing.assert_allclose(*pair, atol=1e-4)
+
+
+def test_a_conditioned_prior_is_not_conditioned_again(prior):
+    once = prior.conditioned({"where": 0.8, "noise": 0.0})
+    assert once.conditioned({"where": 0.2, "noise": 0.0}) is once

@@ -9,7 +9,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from automl_meta.metalearn import split_meta
 from automl_meta.prior.acquisition import candidates, log_expected_improvement, neighbours
-from automl_meta.prior.scores import normal_scores
+from automl_meta.prior.scores import bounded, normal_scores
 from automl_meta.prior.task_only import fit_task_only
 from automl_meta.prior.transfer import fit_transfer, match_scale
 from automl_meta.spaces import Encoder
@@ -146,3 +146,9 @@ def test_scale_matching_puts_good_trials_high_and_a_random_sample_in_the_middle(
     assert best.mean() > mixed.mean() + 0.5
     assert best.std() < mixed.std()
     assert (np.diff(best) <= 0).all()  # order is kept
+
+
+def test_scores_are_cut_off_only_where_best_and_median_differ():
+    np.testing.assert_allclose(bounded(np.array([0.9, 0.8, -20.0])), [0.9, 0.8, 0.7])
+    ties = np.array([1.0, 1.0, 1.0, 0.6, np.nan])
+    np.testing.assert_array_equal(bounded(ties), ties)

@@ -9,7 +9,15 @@ import pytest
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.store import write_tasks
-from automl_meta.prior import Collection, Observation, PrunerModel, load_learner, save_learner
+from automl_meta.prior import (
+    Collection,
+    Observation,
+    PrunerModel,
+    load_learner,
+    load_past,
+    save_learner,
+    save_past,
+)
 from automl_meta.prior.pruning import learn_pruner
 from automl_meta.prior.warm_start import greedy_set, regret_matrix
 from automl_meta.tasks.fingerprint import Fingerprint
@@ -41,6 +49,7 @@ def test_warm_start_prefers_what_was_good_on_similar_tasks(learner, table):
         assert best_for[index]["kind"] == "good"
     assert len(learner.portfolio.best(50)) == 16
     assert learner.portfolio.best(2, {"unknown": 1.0}) == learner.portfolio.best(2)
+    assert learner.portfolio.best(2, {"shift": float("nan")}) == learner.portfolio.best(2)
 
 
 def test_a_search_with_the_prior_finds_what_a_random_one_does_not(learner, table, toy_score):
@@ -290,3 +299,30 @@ def test_warm_starts_of_a_narrowed_space_are_learned_ones_and_as_many_as_possibl
         kind=CategoricalDistribution(["other"])
     )
     assert prior.warm_start(3, space=none) == []
+
+
+def test_one_model_of_a_learner_can_be_stored_alone(learner, tmp_path):
+    prior = learner.prior("fold-0")
+    save_past(prior, tmp_path)
+    again = load_past(tmp_path)
+    assert (again.pruner, again.proven_until, again.n_start) == (
+        prior.pruner,
+        prior.proven_until,
+        prior.n_start,
+    )
+
+
+def test_threads_share_the_limit_of_blas_threads():
+    from threadpoolctl import threadpool_info
+
+    from automl_meta.prior.prior import _one_thread
+
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = threads()
+    with _one_thread:
+        with _one_thread:
+            assert set(threads()) <= {1}
+        assert set(threads()) <= {1}
+    assert threads() == before

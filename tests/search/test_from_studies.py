@@ -289,3 +289,16 @@ def test_a_grpc_proxy_is_a_storage_like_any_other(tmp_path):
     study.optimize(lambda trial: loss(trial, 0.1), n_trials=4)
     assert len(study.trials) == 4
     proxy.remove_session()
+
+
+@pytest.mark.parametrize("wrong", [{"rows": "many"}, [1.0], "rows"])
+def test_task_features_that_are_no_numbers_are_refused(learner, wrong):
+    with pytest.raises(InvalidParameterError, match="task_features"):
+        learner.sampler(task_features=wrong)
+    with pytest.raises(InvalidParameterError, match="task_features"):
+        learner.warm_start(optuna.create_study(), task_features=wrong)
+
+
+def test_task_features_of_an_unknown_study_are_refused():
+    with pytest.raises(InvalidParameterError, match="s77"):
+        MetaLearner.from_studies(past(2), task_features={"s77": {"rows": 3.0}})

@@ -7,7 +7,7 @@ import numpy as np
 from automl_meta._typing import Configuration, FloatArray
 from automl_meta.prior import Observation
 from automl_meta.prior.observations import scores_of
-from automl_meta.prior.pruning import PrunerModel
+from automl_meta.prior.pruning import NEVER, PrunerModel
 from automl_meta.spaces import Encoder, SearchSpace
 
 #: Random points, and neighbours of the best trials, that a proposal chooses among.
@@ -39,7 +39,7 @@ class Proposer:
     @property
     def pruner(self) -> PrunerModel:
         """Never prunes."""
-        return PrunerModel(0.0, 0)
+        return NEVER
 
     def warm_start(
         self, n: int, meta_features: Mapping[str, float] | None = None
