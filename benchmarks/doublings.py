@@ -33,7 +33,7 @@ from automl_meta.pipelines import AUTO, SKLEARN_FAMILIES, join
 from automl_meta.prior.build import BuildSettings, portfolio_of, train_models
 from automl_meta.prior.dataset import MetaTable, meta_table
 from automl_meta.prior.prior import Prior
-from automl_meta.prior.storage import N_START, proven_until
+from automl_meta.prior.storage import collected_prior
 from automl_meta.report.svg import SERIES, Size, marker, new_figure, svg_text
 from automl_meta.search.sampler import MetaSampler
 from automl_meta.spaces import Encoder
@@ -142,17 +142,8 @@ def learned(table: MetaTable, training: np.ndarray, share: float) -> Prior:
     places = np.random.default_rng(0).permutation(np.flatnonzero(training))
     kept = places[: max(2, round(share * len(places)))]
     part = table.without([i not in set(kept.tolist()) for i in range(len(table.tasks))])
-    models, portfolio = train_models(part, SETTINGS), portfolio_of(part)
-    return Prior(
-        table.space,
-        models.responses,
-        portfolio,
-        SETTINGS.algorithm,
-        models.meta,
-        models.conditioner,
-        n_start=N_START,
-        proven_until=proven_until(portfolio),
-    )
+    models = train_models(part, SETTINGS)
+    return collected_prior(table.space, models, portfolio_of(part), SETTINGS.algorithm)
 
 
 def write_report(found: Mapping[tuple[str, Part], np.ndarray], folder: Path) -> None:

@@ -5,7 +5,6 @@ AUTOML_META_DATA=DATA python benchmarks/picture.py
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, StrMethodFormatter
 
-from automl_meta._typing import FloatArray
 from automl_meta.benchmark.hpo.publish import scales_of
 from automl_meta.benchmark.hpo.sources import load_problem
 from automl_meta.report.benchmark_numbers import problem_numbers
-from automl_meta.report.comparison_tables import compare_methods
+from automl_meta.report.comparison_tables import Curve, compare_methods
 from automl_meta.report.svg import SERIES, Size, marker, new_figure, style_axes, svg_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,16 +23,6 @@ PROBLEM = "rbv2_xgboost-pool"
 #: In both panels one colour a method.
 METHODS = ("automl-meta", "TPE", "portfolio + GPSampler", "portfolio + TPE", "random")
 _FLOOR = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """One method's course: mean regret with its 95 % band over tasks, each [n]."""
-
-    method: str
-    mean: FloatArray
-    low: FloatArray
-    high: FloatArray
 
 
 def main() -> None:
@@ -70,22 +58,22 @@ def main() -> None:
     (options.reports / "searches.svg").write_text(svg_text(figure, name="searches", page=False))
 
 
-def live_lines(path: Path) -> tuple[list[Line], int]:
+def live_lines(path: Path) -> tuple[list[Curve], int]:
     """Return the methods of the live comparison and the number of its tasks."""
     found = compare_methods(pd.read_parquet(path), baseline="TPE", checkpoints=[10])
-    return [Line(c.method, c.mean, c.low, c.high) for c in found.curves], found.n_tasks
+    return list(found.curves), found.n_tasks
 
 
-def pool_lines(path: Path) -> tuple[list[Line], int]:
+def pool_lines(path: Path) -> tuple[list[Curve], int]:
     """Return the methods on the pool and the number of its tasks."""
     scales: Mapping[str, tuple[float, float]] = scales_of(load_problem(PROBLEM))
     table = pd.read_parquet(path)
     numbers = problem_numbers(table, scales, name=PROBLEM, title=PROBLEM, ours="automl-meta")
     courses = [c for c in numbers.courses if c.method in METHODS]
-    return [Line(c.method, c.mean, c.low, c.high) for c in courses], table["task"].nunique()
+    return [Curve(c.method, c.mean, c.low, c.high) for c in courses], table["task"].nunique()
 
 
-def draw(axes: Any, lines: Sequence[Line]) -> None:
+def draw(axes: Any, lines: Sequence[Curve]) -> None:
     """Draw lines with bands on logarithmic axes; what is below a thousandth lies on the edge."""
     for line in lines:
         trials = np.arange(1, len(line.mean) + 1)

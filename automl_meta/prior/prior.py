@@ -88,8 +88,8 @@ class Prior:
         conditioner: What meta-features say of the responses; None where nothing was learned of it.
         pruner: When to stop a trial early; by default never, for values of whole trials say nothing of their course.
         n_start: Size of the warm-start set where none is asked for, >= 1.
-        proven_until: So many trials at least are chosen among the portfolio's configurations: the most promising of all
-            others is too often one where the models err.
+        proven_until: The first so many trials, >= 1, are chosen among the portfolio's configurations: the most promising
+            of all others is too often one where the models err.
         closed: Whether the portfolio's configurations are all that a search may choose among, as long as one is new.
         facts: What made it; JSON-ready.
     """

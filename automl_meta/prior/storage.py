@@ -29,7 +29,7 @@ from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaSGD, Reptile
 from automl_meta.prior.models import Models, from_tensors, to_record, to_tensors
 from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.prior import Prior
-from automl_meta.prior.pruning import PrunerModel
+from automl_meta.prior.pruning import NEVER, PrunerModel
 from automl_meta.spaces import SearchSpace
 
 SCHEMA = 2
@@ -37,7 +37,7 @@ MANIFEST = "manifest.json"
 TABLES = "tables.safetensors"
 ALL = "all"
 #: Starting points from the portfolio: after one, what it scored tells the models more than a second one would.
-N_START = 1
+_N_START = 1
 #: First trials that are chosen among the configurations of past tasks: one for so many of these, or there would be too
 #: little choice, and no more than so many.
 _CONFIGURATIONS_A_TRIAL = 25
@@ -121,27 +121,45 @@ class Learner:
             "metric": self.metric,
             "n_tasks": int(kept.sum()),
         }
-        trained = self.models[model]
-        return Prior(
-            self.space,
-            trained.responses,
-            portfolio,
-            self.algorithm,
-            trained.meta,
-            trained.conditioner,
-            self.pruners[model],
-            n_start=N_START,
-            proven_until=proven_until(portfolio),
-            facts=facts,
+        return collected_prior(
+            self.space, self.models[model], portfolio, self.algorithm, self.pruners[model], facts
         )
 
 
-def proven_until(portfolio: Portfolio) -> int:
-    """Return how many first trials are chosen among a portfolio's configurations, >= 1.
+def collected_prior(
+    space: SearchSpace,
+    models: Models,
+    portfolio: Portfolio,
+    algorithm: Algorithm,
+    pruner: PrunerModel = NEVER,
+    facts: JSON | None = None,
+) -> Prior:
+    """Return the prior that collected evaluations make: one starting point, first trials among past configurations.
 
     Args:
-        portfolio: The portfolio.
+        space: The space.
+        models: What was trained.
+        portfolio: Configurations that every past task evaluated.
+        algorithm: The surrogate's.
+        pruner: When to stop a trial early.
+        facts: What made it.
     """
+    return Prior(
+        space,
+        models.responses,
+        portfolio,
+        algorithm,
+        models.meta,
+        models.conditioner,
+        pruner,
+        n_start=_N_START,
+        proven_until=_proven_until(portfolio),
+        facts=facts or {},
+    )
+
+
+def _proven_until(portfolio: Portfolio) -> int:
+    """Return how many first trials are chosen among a portfolio's configurations, >= 1."""
     return max(1, min(_MOST_PROVEN, len(portfolio.configurations) // _CONFIGURATIONS_A_TRIAL))
 
 
