@@ -236,8 +236,9 @@ class ResponseModel:
     def _weighed(self) -> list[_Component]:
         """Return the components that matter, weights adding up to 1."""
         fresh = matern52(cdist(self._x, self._x), self._length)
+        past = {name: view.root @ view.root.T for name, view in self._seen.items()}
         made = [
-            self._component(name, share, noise, math.log(weight), fresh)
+            self._component(name, share, noise, math.log(weight), past[name], fresh)
             for name in self._responses.warps
             for share, noise, weight in COMPONENTS
         ]
@@ -248,7 +249,13 @@ class ResponseModel:
         return [c.with_scales(keep, float(total)) for c, keep in chosen if keep.any()]
 
     def _component(
-        self, warp: str, share: float, noise: float, log_prior: float, fresh: FloatArray
+        self,
+        warp: str,
+        share: float,
+        noise: float,
+        log_prior: float,
+        past: FloatArray,
+        fresh: FloatArray,
     ) -> _Component:
         n, prior, view = len(self._x), self._responses.warps[warp], self._seen[warp]
         if self._blind:
@@ -256,7 +263,7 @@ class ResponseModel:
             scale, offset = np.array([math.exp(prior.log_scale[0])]), np.array([prior.offset[0]])
             weights = np.array([TEMPER * log_prior])
             return _Component(warp, share, np.zeros((n, n)), one, one, weights, scale, offset)
-        kernel = (1.0 - share) * view.root @ view.root.T + prior.offset_variance
+        kernel = (1.0 - share) * past + prior.offset_variance
         kernel += share * self._levels[warp] * fresh
         factor = cholesky(kernel + (noise**2) * np.eye(n), lower=True)
         centre = _centre(view, share)
