@@ -10,128 +10,42 @@ Classes are represented by the mean embedding of their support; a query item bel
 | d | length of an embedding |
 """
 
-from collections.abc import Mapping
-
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from automl_meta._typing import JSON
-from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.episodes import Episodes
-from automl_meta.fewshot.execution import Execution, check_network, choose_execution
-from automl_meta.metalearn import MetaParams, expand, join_meta, module_params, split_meta
-from automl_meta.metalearn.chunks import chunked
-from automl_meta.metalearn.inner import gradients, leaves
-from automl_meta.metalearn.losses import cross_entropy, run
+from automl_meta.fewshot.embedded import Head
 
 
-class ProtoNet:
-    """Prototypical networks.
+class NearestPrototype(Head):
+    """The head of prototypical networks: no weights, a distance to each class's mean.
 
     ``logits_q,n = -||f(x_q) - c_n||^2`` with the prototype ``c_n`` the mean of ``f`` over the support of
     class n. Nothing adapts, so the number of classes may differ between training and test (the paper trains
     on 60 ways: give the training an episode source of 60 ways).
 
-    Args:
-        network: Embedding, inputs [S, ...] to [S, d]; its weights are the start.
-        execution: How a batch of episodes is computed; ``"auto"`` loops, since the weights are shared and one
-            episode is a batch of its own.
-        chunk: Episodes computed at once; None for all.
-        transductive: Whether batch-norm statistics are those of an episode's support and query together (as
-            in the authors' training). Else those of the support alone.
-
-    Raises:
-        InvalidParameterError: If the network has active dropout or running statistics.
-
     Reference:
         Snell, Swersky and Zemel (2017), Prototypical Networks for Few-shot Learning, equations 1 and 2.
         arXiv:1703.05175
+
+    Example:
+        >>> support, query = torch.tensor([[[0.0], [2.0]]]), torch.tensor([[[1.5]]])
+        >>> NearestPrototype()(support, torch.tensor([[0, 1]]), query, 2)
+        tensor([[[-2.2500, -0.2500]]])
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        *,
-        execution: Execution = "auto",
-        chunk: int | None = None,
-        transductive: bool = True,
-    ) -> None:
-        check_network(network, "ProtoNet")
-        wanted: Execution = "looped" if execution == "auto" else execution
-        self.network = network
-        self.chunk = chunk
-        self.transductive = transductive
-        self.execution, self.forward = choose_execution(network, wanted)
-
     @property
-    def is_steady(self) -> bool:
-        """See ``Learner.is_steady``."""
-        return True
+    def title(self) -> str:
+        """See ``Head.title``."""
+        return "ProtoNet"
 
-    def init(self, generator: torch.Generator) -> MetaParams:  # noqa: ARG002 - of the protocol
-        """See ``Learner.init``; the weights are the network's own."""
-        return join_meta(module_params(self.network))
+    def settings(self) -> JSON:
+        """See ``Head.settings``."""
+        return {"distance": "squared Euclidean"}
 
-    def meta_gradients(
-        self,
-        meta: Mapping[str, Tensor],
-        episodes: Episodes,
-        progress: float,  # noqa: ARG002
-    ) -> tuple[Tensor, MetaParams]:
-        """See ``Learner.meta_gradients``."""
-
-        def of_some(tasks: slice) -> tuple[Tensor, MetaParams]:
-            some = episodes[tasks]
-            variables = leaves(meta)
-            with torch.enable_grad():
-                loss = cross_entropy(self._logits(variables, some), some.query_y).mean()
-                return loss.detach(), gradients(loss, variables)
-
-        return chunked(of_some, len(episodes), self.chunk)
-
-    def predict(
-        self,
-        meta: Mapping[str, Tensor],
-        episodes: Episodes,
-        *,
-        steps: int | None = None,  # noqa: ARG002 - nothing adapts
-    ) -> Tensor:
-        """See ``Learner.predict``; ``steps`` has no meaning here."""
-        size = self.chunk or len(episodes)
-        with torch.no_grad():
-            parts = [
-                self._logits(meta, episodes[start : start + size])
-                for start in range(0, len(episodes), size)
-            ]
-        return torch.cat(parts)
-
-    def describe(self) -> JSON:
-        """See ``Learner.describe``."""
-        return {
-            "learner": "ProtoNet",
-            "settings": {"distance": "squared Euclidean"},
-            "test_steps": None,
-            "loss": "cross_entropy",
-            "transductive": self.transductive,
-            "execution": self.execution,
-            "chunk": self.chunk,
-            "parameters": sum(leaf.numel() for leaf in self.network.parameters()),
-        }
-
-    def _logits(self, meta: Mapping[str, Tensor], some: Episodes) -> Tensor:
-        if some.ways is None:
-            raise InvalidParameterError.of(
-                "episodes", "ProtoNet", "a classification", "a regression", "Use MAML for it."
-            )
-        weights, _ = split_meta(meta)
-        params = expand(weights, len(some))
-        joint = torch.cat([some.support_x, some.query_x], dim=1)
-        n_support = some.support_x.shape[1]
-        reference = None if self.transductive else n_support
-        embedded = run(self.forward, params, joint, reference)
-        centres = prototypes(embedded[:, :n_support], some.support_y, some.ways)
-        return negative_distances(embedded[:, n_support:], centres)
+    def forward(self, support: Tensor, labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """See ``Head.forward``."""
+        return negative_distances(query, prototypes(support, labels, ways))
 
 
 def prototypes(embedded: Tensor, labels: Tensor, ways: int) -> Tensor:

@@ -31,7 +31,7 @@ from automl_meta.fewshot.result import (
     versions_record,
     write_result,
 )
-from automl_meta.fewshot.settings import FewShotSettings
+from automl_meta.fewshot.settings import EMBEDDED, FewShotSettings
 from automl_meta.fewshot.setup import Sources, make_learner, make_sources
 from automl_meta.metalearn import MetaParams
 from automl_meta.training import Ranks, Step, TrainingResult, train
@@ -208,7 +208,7 @@ def _shifted(
 
 
 def _steps_of(settings: FewShotSettings, steps: int | None) -> int | None:
-    if settings.learner == "protonet":
+    if settings.learner in EMBEDDED:
         return None
     return next(n for n in (steps, settings.test_steps, settings.inner_steps) if n is not None)
 

@@ -12,6 +12,8 @@ LEARNERS: tuple[str, ...] = get_args(LearnerName)
 OMNIGLOT, HARMONIC = "omniglot", "harmonic"
 #: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
 SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
+#: Learners that embed each item and never change a weight on a task: no inner steps, classification only.
+EMBEDDED = ("protonet",)
 #: Learners whose outer gradient runs through several inner steps.
 THROUGH_STEPS = ("maml", "meta-sgd", "maml++")
 REGRESSIONS = (SINUSOID, SINUSOID_FREQUENCY, HARMONIC)
@@ -41,7 +43,7 @@ class FewShotSettings:
         train_ways: Classes of a training episode; None for ``ways``.
         train_shots: Support items of a class in a training episode; None for ``shots``.
         meta_batch: Episodes of an outer step (of each process).
-        inner_rate: Learning rate of the inner loop, or what learned rates start from; unused by ProtoNet.
+        inner_rate: Learning rate of the inner loop, or what learned rates start from; unused where nothing adapts.
         inner_steps: Inner steps in training.
         test_steps: Inner steps in validation and test; None for as many as in training.
         inner_batch: Support items of each inner step in training; None for all.
@@ -131,7 +133,7 @@ class FewShotSettings:
             value = f"{training.optimizer}, momentum {training.momentum:g}, decay {training.weight_decay:g}"
             remedy = "Leave them out, or set beta2 to None."
             raise InvalidParameterError.of("optimizer", "fewshot", rule, value, remedy)
-        if self.learner == "protonet" and self.data in REGRESSIONS:
+        if self.learner in EMBEDDED and self.data in REGRESSIONS:
             rule = "a method for regression"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")
 

@@ -11,13 +11,15 @@ from automl_meta import metalearn
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.data import FewShotDataset
+from automl_meta.fewshot.embedded import EmbeddedLearner, Head
 from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource
 from automl_meta.fewshot.learners import GradientLearner, Learner
 from automl_meta.fewshot.networks import conv4, conv4_features, mlp
 from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
-from automl_meta.fewshot.protonet import ProtoNet
+from automl_meta.fewshot.protonet import NearestPrototype
 from automl_meta.fewshot.regression import VARIED_FREQUENCY, Harmonics, Sinusoids
 from automl_meta.fewshot.settings import (
+    EMBEDDED,
     HARMONIC,
     OMNIGLOT,
     SINUSOID_FREQUENCY,
@@ -110,9 +112,11 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
     """
     generator = torch.Generator().manual_seed(settings.seed)
     execution: Any = settings.execution
-    if settings.learner == "protonet":
-        return ProtoNet(
-            _network(settings, channels, generator),
+    if settings.learner in EMBEDDED:
+        network = _network(settings, channels, generator)
+        return EmbeddedLearner(
+            network,
+            _head(settings, network, generator),
             execution=execution,
             chunk=settings.chunk,
             transductive=settings.transductive,
@@ -128,6 +132,11 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
         inner_batch=settings.inner_batch,
         test_inner_batch=settings.test_inner_batch,
     )
+
+
+def _head(settings: FewShotSettings, network: nn.Module, generator: torch.Generator) -> Head:  # noqa: ARG001 - for heads with weights
+    """Make the head of a learner that embeds."""
+    return NearestPrototype()
 
 
 def _chunk(settings: FewShotSettings, device: torch.device) -> int | None:
@@ -185,7 +194,7 @@ def _network(settings: FewShotSettings, channels: int, generator: torch.Generato
         "pooling": settings.pooling,
         "generator": generator,
     }
-    if settings.learner == "protonet":
+    if settings.learner in EMBEDDED:
         return conv4_features(**options)
     return conv4(settings.ways, **options)
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from automl_meta.fewshot.capture import Captured
+from automl_meta.fewshot.embedded import EmbeddedLearner
 from automl_meta.fewshot.episodes import Episodes
 from automl_meta.fewshot.learners import GradientLearner
 from automl_meta.fewshot.networks import conv4, conv4_features
-from automl_meta.fewshot.protonet import ProtoNet
+from automl_meta.fewshot.protonet import NearestPrototype
 from automl_meta.metalearn import MAML, MAMLPlusPlus, Reptile
 from automl_meta.metalearn.losses import cross_entropy
 
@@ -93,7 +94,7 @@ def test_only_gradients_that_stay_the_same_are_steady():
         return GradientLearner(algorithm, network, loss=cross_entropy, **options)
 
     assert learner(MAML(0.4)).is_steady
-    assert ProtoNet(embedding).is_steady
+    assert EmbeddedLearner(embedding, NearestPrototype()).is_steady
     assert not learner(
         MAMLPlusPlus(0.1)
     ).is_steady  # its loss changes in the course of the training

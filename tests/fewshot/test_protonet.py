@@ -6,10 +6,15 @@ import torch
 from torch import nn
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.fewshot.embedded import EmbeddedLearner
 from automl_meta.fewshot.episodes import Episodes
-from automl_meta.fewshot.protonet import ProtoNet, negative_distances, prototypes
+from automl_meta.fewshot.protonet import NearestPrototype, negative_distances, prototypes
 from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.losses import cross_entropy
+
+
+def ProtoNet(embedding, **options):  # noqa: N802 - the method's name
+    return EmbeddedLearner(embedding, NearestPrototype(), **options)
 
 
 def network():
