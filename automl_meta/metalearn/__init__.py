@@ -5,6 +5,8 @@ Nothing here knows of Optuna, OpenML or images, and nothing is patched: paramete
 
 from automl_meta.metalearn.algorithms import MAML
 from automl_meta.metalearn.anil import ANIL
+from automl_meta.metalearn.boil import BOIL
+from automl_meta.metalearn.context import ContextAdaptation
 from automl_meta.metalearn.first_order import FOMAML
 from automl_meta.metalearn.maml_plus_plus import MAMLPlusPlus
 from automl_meta.metalearn.meta_sgd import MetaSGD
@@ -24,9 +26,11 @@ from automl_meta.metalearn.vectorize import PerTaskLoss, vectorize
 
 __all__ = [
     "ANIL",
+    "BOIL",
     "FOMAML",
     "MAML",
     "Algorithm",
+    "ContextAdaptation",
     "MAMLPlusPlus",
     "MetaParams",
     "MetaSGD",

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from automl_meta.exceptions import InvalidParameterError
-from automl_meta.metalearn.inner import check_rate, check_steps, descend
+from automl_meta.metalearn.inner import check_rate, check_steps
 from automl_meta.metalearn.outer import through_the_inner_loop
 from automl_meta.metalearn.params import (
     MetaParams,
@@ -15,10 +13,10 @@ from automl_meta.metalearn.params import (
     TaskLoss,
     copies,
     expand,
-    fixing,
     join_meta,
     only_weights,
 )
+from automl_meta.metalearn.partial import adapt_part, divided
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,12 @@ class ANIL:
         Effectiveness of MAML, section 4. arXiv:1909.09157
 
     Example:
+        >>> import torch
         >>> anil = ANIL(rate=0.5)
         >>> meta = anil.init({"body": torch.tensor(2.0), "head": torch.tensor(1.0)})
         >>> product = lambda params: params["body"] * params["head"]
         >>> anil.adapt(meta, product, n_tasks=1)
-        {'body': tensor([2.]), 'head': tensor([0.])}
+        {'head': tensor([0.]), 'body': tensor([2.])}
     """
 
     rate: float
@@ -69,14 +68,16 @@ class ANIL:
     ) -> Params:
         """See ``Algorithm.adapt``; the body's leaves are views of ``meta``."""
         n_steps = check_steps(self.steps if steps is None else steps, "adapt", least=0)
-        weights = expand(only_weights(meta), n_tasks)
-        body, head = self.parts(weights)
-        if not create_graph:
-            body = {name: leaf.detach() for name, leaf in body.items()}
-        with torch.set_grad_enabled(create_graph):
-            loss = fixing(support_loss, body)
-        adapted = descend(head, self.rate, loss, n_tasks, n_steps, create_graph=create_graph)
-        return {name: adapted[name] if name in adapted else body[name] for name in weights}
+        body, head = self.parts(expand(only_weights(meta), n_tasks))
+        return adapt_part(
+            head,
+            body,
+            rate=self.rate,
+            support_loss=support_loss,
+            n_tasks=n_tasks,
+            steps=n_steps,
+            create_graph=create_graph,
+        )
 
     def meta_gradients(
         self,
@@ -98,17 +99,8 @@ class ANIL:
             InvalidParameterError: If no parameter has the head's name.
 
         Example:
+            >>> import torch
             >>> ANIL(0.1, head="b").parts({"a.b": torch.ones(1), "b.c": torch.zeros(1)})
             ({'a.b': tensor([1.])}, {'b.c': tensor([0.])})
         """
-        names = (self.head,) if isinstance(self.head, str) else self.head
-        head = {
-            name: leaf
-            for name, leaf in params.items()
-            if any(name == own or name.startswith(own + ".") for own in names)
-        }
-        if not head:
-            raise InvalidParameterError.of(
-                "head", "ANIL", f"a name among {sorted(params)}", self.head, "Name the last layer."
-            )
-        return {name: leaf for name, leaf in params.items() if name not in head}, head
+        return divided(params, self.head, "ANIL", "head")
