@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metalearn.film import Film
 from automl_meta.metalearn.layers import BatchNorm, Chain
 
 #: ``"stride"`` and ``"max"`` are the two forms of the MAML paper, ``"flat"`` that of the Reptile paper: strides,
@@ -22,6 +23,8 @@ Pooling = Literal["stride", "max", "average", "flat"]
 _BLOCKS = 4
 _POOLED_BLOCKS = {"stride": 0, "max": 4, "average": 2, "flat": 0}
 _STRIDED, _AVERAGED = ("stride", "flat"), ("stride", "average")
+#: The block whose features a context modulates, as in CAVIA's network.
+_FILM_BLOCK = 3
 
 
 def conv4(
@@ -33,6 +36,7 @@ def conv4(
     image_size: int = 28,
     pooling: Pooling = "stride",
     bias: bool = False,
+    context: int | None = None,
 ) -> Chain:
     """Make the four-block convolutional network with a linear head.
 
@@ -49,6 +53,8 @@ def conv4(
         image_size: Height and width.
         pooling: How the image shrinks.
         bias: Give the convolutions the biases that the papers' networks have.
+        context: Numbers of a context that modulates the third block (``Film``, parameter ``film.context``), as in
+            CAVIA; None for no such layer.
 
     Returns:
         A chain, [B, channels, size, size] to logits [B, ways].
@@ -68,6 +74,9 @@ def conv4(
     if ways < least:
         raise InvalidParameterError.of("ways", "conv4", "an int >= 2", ways, "Try 5.")
     layers, features = _body(channels, filters, image_size, pooling, bias=bias)
+    if context is not None:
+        place = [name for name, _ in layers].index(f"relu{_FILM_BLOCK}")
+        layers.insert(place, ("film", Film(context, filters, generator=generator)))
     return _initialised(Chain(OrderedDict([*layers, ("head", _linear(features, ways))])), generator)
 
 
@@ -103,7 +112,12 @@ def conv4_features(
 
 
 def mlp(
-    inputs: int, *, generator: torch.Generator, hidden: tuple[int, ...] = (40, 40), outputs: int = 1
+    inputs: int,
+    *,
+    generator: torch.Generator,
+    hidden: tuple[int, ...] = (40, 40),
+    outputs: int = 1,
+    context: int | None = None,
 ) -> Chain:
     """Make a multi-layer perceptron with ReLU.
 
@@ -112,6 +126,8 @@ def mlp(
         generator: Source of the initial weights.
         hidden: Widths; (40, 40) is the sinusoid network of the MAML paper.
         outputs: Length of an output.
+        context: Numbers of a context that is an input too, as in CAVIA (``Film`` without scale, parameter
+            ``film.context``); None for none.
 
     Returns:
         A chain, [B, inputs] to [B, outputs].
@@ -123,6 +139,11 @@ def mlp(
     layers: list[tuple[str, nn.Module]] = []
     for number, (before, after) in enumerate(pairwise((inputs, *hidden)), start=1):
         layers += [(f"linear{number}", _linear(before, after)), (f"relu{number}", nn.ReLU())]
+    if context is not None and hidden:
+        film = Film(context, hidden[0], generator=generator, scale=False)
+        layers.insert(
+            1, ("film", film)
+        )  # behind the first layer: the context concatenated to its input
     width = hidden[-1] if hidden else inputs
     return _initialised(Chain(OrderedDict([*layers, ("head", _linear(width, outputs))])), generator)
 
@@ -169,6 +190,27 @@ def _check(channels: int, filters: int, image_size: int, pooling: str) -> None:
 
 def _linear(inputs: int, outputs: int) -> nn.Module:
     return _undrawn(nn.Linear, inputs, outputs)
+
+
+def drawn_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """Make a linear layer: weights by Glorot's rule from the generator alone, no bias at first.
+
+    Args:
+        inputs: Length of an input.
+        outputs: Length of an output.
+        generator: Source of the weights.
+
+    Example:
+        >>> drawn_linear(2, 3, torch.Generator()).bias
+        Parameter containing:
+        tensor([0., 0., 0.], requires_grad=True)
+    """
+    layer = _linear(inputs, outputs)
+    assert isinstance(layer, nn.Linear)
+    with torch.no_grad():
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+        layer.bias.zero_()
+    return layer
 
 
 def _undrawn(kind: type[nn.Module], *sizes: int, **options: Any) -> nn.Module:

@@ -106,13 +106,14 @@ def _defaults(learner: str, data: str, ways: int, shots: int) -> dict[str, Any]:
             "test_steps": None,
             "learning_rate": 2e-3,
         }
-    if learner == "reptile":
-        return inner | _reptile(many, shots)
-    if learner == "meta-sgd":
-        return inner | {"test_steps": None}
-    if learner == "maml++":
-        return inner | {"inner_rate": 0.1, "inner_steps": 5, "test_steps": None, "meta_batch": 16}
-    return inner
+    changes: dict[str, dict[str, Any]] = {
+        "reptile": _reptile(many, shots),
+        "meta-sgd": {"test_steps": None},
+        "maml++": {"inner_rate": 0.1, "inner_steps": 5, "test_steps": None},
+        # Two steps as in the paper; a context of 100 numbers takes steps of 1.
+        "cavia": {"inner_rate": 1.0, "inner_steps": 2, "test_steps": None},
+    }
+    return inner | changes.get(learner, {})
 
 
 def _reptile(many: bool, shots: int) -> dict[str, Any]:
@@ -149,6 +150,8 @@ def _regression(learner: str) -> dict[str, Any]:
         "schedule": "constant",
         "rotations": False,
     }
+    if learner in {"cavia", "prompts"}:
+        values |= {"inner_rate": 1.0}
     if learner == "reptile":
         values |= {"inner_rate": 0.02, "inner_steps": 5, "optimizer": "sgd", "learning_rate": 0.1}
     return values

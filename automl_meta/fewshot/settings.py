@@ -7,7 +7,18 @@ from typing import Any, Literal, get_args
 from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.training import TrainingSettings
 
-LearnerName = Literal["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet"]
+LearnerName = Literal[
+    "maml",
+    "fomaml",
+    "anil",
+    "boil",
+    "reptile",
+    "meta-sgd",
+    "maml++",
+    "cavia",
+    "prompts",
+    "protonet",
+]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
 OMNIGLOT, HARMONIC = "omniglot", "harmonic"
 #: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
@@ -48,7 +59,8 @@ class FewShotSettings:
         test_steps: Inner steps in validation and test; None for as many as in training.
         inner_batch: Support items of each inner step in training; None for all.
         test_inner_batch: The same in validation and test.
-        options: Further settings of the algorithm, by the names of its attributes.
+        options: Further settings of the algorithm, by the names of its attributes; for ``cavia`` and ``prompts`` also
+            ``size``, the numbers of the context or the prompts.
         recompute: Whether the outer gradient computes each inner step's graph again instead of keeping it: less
             memory for many steps, more time, the same numbers. For MAML, Meta-SGD and MAML++.
         transductive: Whether the batch-norm statistics of the query are its own.
@@ -133,6 +145,9 @@ class FewShotSettings:
             value = f"{training.optimizer}, momentum {training.momentum:g}, decay {training.weight_decay:g}"
             remedy = "Leave them out, or set beta2 to None."
             raise InvalidParameterError.of("optimizer", "fewshot", rule, value, remedy)
+        if self.learner == "prompts" and self.data not in REGRESSIONS:
+            rule = f"another method than prompts but for {', '.join(REGRESSIONS)}"
+            raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try cavia.")
         if self.learner in EMBEDDED and self.data in REGRESSIONS:
             rule = "a method for regression"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")

@@ -16,6 +16,7 @@ from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource
 from automl_meta.fewshot.learners import GradientLearner, Learner
 from automl_meta.fewshot.networks import conv4, conv4_features, mlp
 from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
+from automl_meta.fewshot.prompts import PromptedTransformer
 from automl_meta.fewshot.protonet import NearestPrototype
 from automl_meta.fewshot.regression import VARIED_FREQUENCY, Harmonics, Sinusoids
 from automl_meta.fewshot.settings import (
@@ -30,6 +31,11 @@ from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
 
 #: Training points of a function, by which MAML's sinusoids are reported.
 POINTS = (5, 10, 20)
+#: What adapts in the networks of learners by context.
+_CONTEXTS: dict[str, dict[str, Any]] = {
+    "cavia": {"context": "film.context"},
+    "prompts": {"context": "prompts", "learned_start": True},
+}
 #: Support images whose inner step a processor computes at once: fewer pay for more starts of kernels, more
 #: overflow its caches.
 _CPU_IMAGES = 40
@@ -185,8 +191,15 @@ def _split(settings: FewShotSettings) -> tuple[Split, str]:
 
 
 def _network(settings: FewShotSettings, channels: int, generator: torch.Generator) -> nn.Module:
+    context = _context_size(settings) if settings.learner == "cavia" else None
+    if settings.learner == "prompts":
+        size = _context_size(settings)
+        return PromptedTransformer(
+            channels, prompts=size, width=settings.filters, generator=generator
+        )
     if settings.is_regression:
-        return mlp(channels, hidden=(settings.filters,) * 2, outputs=1, generator=generator)
+        hidden = (settings.filters,) * 2
+        return mlp(channels, hidden=hidden, outputs=1, context=context, generator=generator)
     options: dict[str, Any] = {
         "channels": channels,
         "filters": settings.filters,
@@ -196,7 +209,16 @@ def _network(settings: FewShotSettings, channels: int, generator: torch.Generato
     }
     if settings.learner in EMBEDDED:
         return conv4_features(**options)
-    return conv4(settings.ways, **options)
+    return conv4(settings.ways, context=context, **options)
+
+
+def _context_size(settings: FewShotSettings) -> int:
+    """Return the numbers of a context, or the prompts, that adapt: the CAVIA paper's, unless told otherwise."""
+    default = 8 if settings.learner == "prompts" else 5 if settings.is_regression else 100
+    size = settings.options.get("size", default)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InvalidParameterError.of("size", "fewshot", "an int >= 1", size, f"Try {default}.")
+    return size
 
 
 def _algorithm(settings: FewShotSettings) -> Algorithm:
@@ -204,6 +226,9 @@ def _algorithm(settings: FewShotSettings) -> Algorithm:
         "maml": ("MAML", "rate"),
         "fomaml": ("FOMAML", "rate"),
         "anil": ("ANIL", "rate"),
+        "boil": ("BOIL", "rate"),
+        "cavia": ("ContextAdaptation", "rate"),
+        "prompts": ("ContextAdaptation", "rate"),
         "reptile": ("Reptile", "rate"),
         "meta-sgd": ("MetaSGD", "initial_rate"),
         "maml++": ("MAMLPlusPlus", "initial_rate"),
@@ -212,8 +237,12 @@ def _algorithm(settings: FewShotSettings) -> Algorithm:
     values: dict[str, Any] = {rate_name: settings.inner_rate, "steps": settings.inner_steps}
     if settings.recompute:
         values["recompute"] = True
+    options = dict(settings.options)
+    if settings.learner in _CONTEXTS:
+        options.pop("size", None)  # of the network
+        values |= _CONTEXTS[settings.learner]
     try:
-        algorithm: Algorithm = make(**values, **settings.options)
+        algorithm: Algorithm = make(**values, **options)
     except TypeError as error:
         rule = f"settings of {class_name}"
         raise InvalidParameterError.of(

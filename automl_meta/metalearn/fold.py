@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metalearn.convolution import convolve
+from automl_meta.metalearn.film import Film, modulated
 from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.norm import norm_relu
 
@@ -52,7 +53,7 @@ def fold(module: nn.Module) -> Step:
 
     Args:
         module: ``nn.Sequential``, nested or not, of convolutions (square, without dilation or groups),
-            linear layers, ``metalearn.BatchNorm``, pointwise activations, pooling, ``nn.Flatten``.
+            linear layers, ``Film``, ``metalearn.BatchNorm``, pointwise activations, pooling, ``nn.Flatten``.
 
     Returns:
         ``(params, inputs [T, B, ...], reference) -> outputs [T, B, ...]``.
@@ -166,6 +167,16 @@ def _linear(name: str, _: nn.Linear) -> Step:
     return step
 
 
+def _film(name: str, layer: Film) -> Step:
+    def step(params: Mapping[str, Tensor], values: Tensor, _: int | None) -> Tensor:
+        weight, context, bias = (params[f"{name}.{part}"] for part in ("weight", "context", "bias"))
+        said = torch.baddbmm(bias.unsqueeze(2), weight, context.unsqueeze(2)).squeeze(2)
+        said = said.view(len(said), *[1] * (values.ndim - 2), -1)  # channels are the last axis here
+        return modulated(values, *said.chunk(2 if layer.scale else 1, dim=-1))
+
+    return step
+
+
 def _norm_relu(name: str, layer: BatchNorm) -> Step:
     separate = _norm(name, layer)
 
@@ -255,6 +266,7 @@ def _refused(layer: nn.Module, name: str) -> InvalidParameterError:
 _MAKERS: dict[type[nn.Module], Callable[[str, Any], Step | None]] = {
     nn.Conv2d: _convolution,
     nn.Linear: _linear,
+    Film: _film,
     BatchNorm: _norm,
     nn.MaxPool2d: _pool,
     nn.AvgPool2d: _pool,

@@ -12,9 +12,12 @@ LEARNERS = {
     "maml": "MAML",
     "fomaml": "First-order MAML",
     "anil": "ANIL",
+    "boil": "BOIL",
     "reptile": "Reptile",
     "meta-sgd": "Meta-SGD",
     "maml++": "MAML++",
+    "cavia": "CAVIA",
+    "prompts": "Prompt tuning",
     "protonet": "Prototypical networks",
 }
 #: Families of functions, in the plural.

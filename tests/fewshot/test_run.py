@@ -59,7 +59,8 @@ def settings_for(pictures, learner="maml", **changes):
 
 
 @pytest.mark.parametrize(
-    "learner", ["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet"]
+    "learner",
+    ["maml", "fomaml", "anil", "boil", "reptile", "meta-sgd", "maml++", "cavia", "protonet"],
 )
 def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     settings = settings_for(pictures, learner)

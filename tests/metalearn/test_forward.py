@@ -52,6 +52,11 @@ NETWORKS = {
     "bias": (small_conv4("stride", 8, bias=True, channels=3), (3, 8, 8)),
     "mlp": (lambda: mlp(3, generator=seeded(), hidden=(8, 6), outputs=WAYS), (3,)),
     "nested": (nested, (1, 8, 8)),
+    "context": (small_conv4("stride", 9, context=3), (1, 9, 9)),
+    "context mlp": (
+        lambda: mlp(3, generator=seeded(), hidden=(8, 6), outputs=WAYS, context=2),
+        (3,),
+    ),
 }
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
