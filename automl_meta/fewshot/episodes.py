@@ -145,9 +145,9 @@ class EpisodeSampler:
         rows, turns = self.draw(n_tasks, generator)
         images = self.dataset.pictures(rows, turns)
         return Episodes(
-            _as_floats(images[:, :, : self.shots]),
+            as_floats(images[:, :, : self.shots]),
             self._labels(n_tasks, self.shots),
-            _as_floats(images[:, :, self.shots :]),
+            as_floats(images[:, :, self.shots :]),
             self._labels(n_tasks, self.queries),
             self.ways,
         )
@@ -165,8 +165,8 @@ class EpisodeSampler:
         """
         table = self._table(generator.device)
         n_classes = torch.full((n_tasks,), len(table), device=generator.device)
-        picked = table[_distinct(n_classes, self.ways, generator)]
-        within = _distinct(picked.counts, self.shots + self.queries, generator)
+        picked = table[distinct(n_classes, self.ways, generator)]
+        within = distinct(picked.counts, self.shots + self.queries, generator)
         return picked.starts.unsqueeze(-1) + within, picked.turns
 
     def _table(self, device: torch.device) -> ClassTable:
@@ -179,7 +179,7 @@ class EpisodeSampler:
         return labels.repeat_interleave(per_class).repeat(n_tasks, 1)
 
 
-def _distinct(bounds: Tensor, k: int, generator: torch.Generator) -> Tensor:
+def distinct(bounds: Tensor, k: int, generator: torch.Generator) -> Tensor:
     """Draw k distinct numbers below each bound, uniformly and in random order.
 
     Each draw is a position among the numbers that are left (a Lehmer code); decoding it from the right costs
@@ -204,8 +204,15 @@ def _distinct(bounds: Tensor, k: int, generator: torch.Generator) -> Tensor:
     return numbers
 
 
-def _as_floats(images: Tensor) -> Tensor:
-    """Bytes [T, N, m, C, H, W] to float32 in [0, 1], shape [T, N*m, C, H, W]."""
+def as_floats(images: Tensor) -> Tensor:
+    """Return bytes as numbers, the images of an episode side by side.
+
+    Args:
+        images: uint8, shape [T, N, m, C, H, W].
+
+    Returns:
+        float32 in [0, 1], shape [T, N*m, C, H, W].
+    """
     return images.flatten(1, 2).to(torch.float32).div_(255.0)
 
 

@@ -7,6 +7,7 @@ from automl_meta.metalearn.algorithms import MAML
 from automl_meta.metalearn.anil import ANIL
 from automl_meta.metalearn.boil import BOIL
 from automl_meta.metalearn.context import ContextAdaptation
+from automl_meta.metalearn.fine_tuning import FineTuning
 from automl_meta.metalearn.first_order import FOMAML
 from automl_meta.metalearn.maml_plus_plus import MAMLPlusPlus
 from automl_meta.metalearn.meta_sgd import MetaSGD
@@ -31,6 +32,7 @@ __all__ = [
     "MAML",
     "Algorithm",
     "ContextAdaptation",
+    "FineTuning",
     "MAMLPlusPlus",
     "MetaParams",
     "MetaSGD",

@@ -3,7 +3,7 @@ import torch
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.data import FewShotDataset
-from automl_meta.fewshot.episodes import EpisodeSampler, _distinct
+from automl_meta.fewshot.episodes import EpisodeSampler, distinct
 
 
 def _generator(seed=0):
@@ -124,7 +124,7 @@ def test_refuses_no_tasks(numbered):
 
 
 def test_distinct_numbers_are_ordered_draws_without_replacement():
-    drawn = _distinct(torch.full((24000,), 4), 3, _generator())
+    drawn = distinct(torch.full((24000,), 4), 3, _generator())
     assert (drawn.sort(1).values.diff(dim=1) > 0).all()
     codes = (drawn * torch.tensor([16, 4, 1])).sum(1)
     counts = codes.bincount()
@@ -135,7 +135,7 @@ def test_distinct_numbers_are_ordered_draws_without_replacement():
 
 def test_distinct_respects_each_bound():
     bounds = torch.tensor([3, 5, 300])
-    drawn = _distinct(bounds.repeat(500, 1), 3, _generator())
+    drawn = distinct(bounds.repeat(500, 1), 3, _generator())
     assert (drawn >= 0).all()
     assert (drawn < bounds.view(1, 3, 1)).all()
     assert drawn[:, 2].max() > 250
