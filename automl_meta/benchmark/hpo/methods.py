@@ -5,7 +5,7 @@ same way, by ``search.run_search``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from optuna.samplers import BaseSampler
@@ -73,15 +73,19 @@ class Cold:
         name: As reports call it.
         sampler: Seed to sampler.
         slow: See ``Method``.
+        flat: Whether it is asked for the space without its conditions, where a sampler would draw conditional
+            parameters at random.
     """
 
     name: str
     sampler: Callable[[int], BaseSampler]
     slow: bool = False
+    flat: bool = False
 
     def learn(self, past: Past) -> Searcher:
         """Learn nothing."""
-        return lambda seed: Search(self.sampler(seed), past.space)
+        space = replace(past.space, conditions={}) if self.flat else past.space
+        return lambda seed: Search(self.sampler(seed), space)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def methods() -> Mapping[str, Method]:
         "tpe-univariate": Cold(
             "TPE univariate", lambda seed: TPESampler(seed=seed, multivariate=False)
         ),
-        "gp": Cold("GPSampler", lambda seed: GPSampler(seed=seed), slow=True),
+        "gp": Cold("GPSampler", lambda seed: GPSampler(seed=seed), slow=True, flat=True),
         "cma-es": Cold("CMA-ES", lambda seed: CmaEsSampler(seed=seed)),
         "portfolio": PortfolioThen("portfolio"),
         "portfolio+tpe": PortfolioThen("portfolio + TPE", lambda seed: TPESampler(seed=seed)),
