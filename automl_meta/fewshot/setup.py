@@ -1,8 +1,9 @@
 """From settings to the objects of a run: episode sources, network, learner."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,8 +13,9 @@ from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.data import FewShotDataset
 from automl_meta.fewshot.embedded import EmbeddedLearner, Head
-from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource
+from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource, ShuffledSupport
 from automl_meta.fewshot.learners import GradientLearner, Learner
+from automl_meta.fewshot.matching import Matching, MatchingSettings
 from automl_meta.fewshot.networks import conv4, conv4_features, mlp
 from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
 from automl_meta.fewshot.protonet import NearestPrototype
@@ -21,10 +23,12 @@ from automl_meta.fewshot.regression import VARIED_FREQUENCY, Harmonics, Sinusoid
 from automl_meta.fewshot.settings import (
     EMBEDDED,
     HARMONIC,
+    IN_ORDER,
     OMNIGLOT,
     SINUSOID_FREQUENCY,
     FewShotSettings,
 )
+from automl_meta.fewshot.snail import Snail, SnailSettings
 from automl_meta.metalearn import Algorithm
 from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
 
@@ -33,6 +37,9 @@ POINTS = (5, 10, 20)
 #: Support images whose inner step a processor computes at once: fewer pay for more starts of kernels, more
 #: overflow its caches.
 _CPU_IMAGES = 40
+
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -75,12 +82,14 @@ def make_sources(settings: FewShotSettings, device: torch.device) -> Sources:
     def test_like(dataset: FewShotDataset) -> EpisodeSampler:
         return EpisodeSampler(dataset, settings.ways, settings.shots, settings.test_queries)
 
-    train = EpisodeSampler(
+    train: EpisodeSource = EpisodeSampler(
         split.train,
         settings.train_ways or settings.ways,
         settings.train_shots or settings.shots,
         settings.queries,
     )
+    if settings.learner in IN_ORDER:
+        train = ShuffledSupport(train)
     facts: JSON = {
         "name": name,
         "split": settings.split,
@@ -116,7 +125,7 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
         network = _network(settings, channels, generator)
         return EmbeddedLearner(
             network,
-            _head(settings, network, generator),
+            _head(settings, _features(settings, network, channels), generator),
             execution=execution,
             chunk=settings.chunk,
             transductive=settings.transductive,
@@ -134,9 +143,23 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
     )
 
 
-def _head(settings: FewShotSettings, network: nn.Module, generator: torch.Generator) -> Head:  # noqa: ARG001 - for heads with weights
+def _features(settings: FewShotSettings, network: nn.Module, channels: int) -> int:
+    """Return the length of an embedding."""
+    image = torch.zeros(1, channels, settings.image_size, settings.image_size)
+    with torch.no_grad():
+        return int(network(image).shape[1])
+
+
+def _head(settings: FewShotSettings, features: int, generator: torch.Generator) -> Head:
     """Make the head of a learner that embeds."""
-    return NearestPrototype()
+    if settings.learner == "matching":
+        chosen = _with_options(MatchingSettings, settings)
+        return Matching(features, chosen, generator=generator)
+    if settings.learner == "snail":
+        shots = max(settings.shots, settings.train_shots or settings.shots)
+        sizes = _with_options(SnailSettings, settings)
+        return Snail(features, settings.ways, shots * settings.ways, sizes, generator=generator)
+    return _with_options(NearestPrototype, settings)
 
 
 def _chunk(settings: FewShotSettings, device: torch.device) -> int | None:
@@ -212,11 +235,16 @@ def _algorithm(settings: FewShotSettings) -> Algorithm:
     values: dict[str, Any] = {rate_name: settings.inner_rate, "steps": settings.inner_steps}
     if settings.recompute:
         values["recompute"] = True
+    algorithm: Algorithm = _with_options(make, settings, **values)
+    return algorithm
+
+
+def _with_options(make: Callable[..., _Made], settings: FewShotSettings, **values: Any) -> _Made:
+    """Make something of values and the run's options."""
     try:
-        algorithm: Algorithm = make(**values, **settings.options)
+        return make(**values, **settings.options)
     except TypeError as error:
-        rule = f"settings of {class_name}"
+        rule = f"settings of {getattr(make, '__name__', make)}"
         raise InvalidParameterError.of(
             "options", "fewshot", rule, dict(settings.options), f"{error}."
         ) from error
-    return algorithm

@@ -16,6 +16,8 @@ LEARNERS = {
     "meta-sgd": "Meta-SGD",
     "maml++": "MAML++",
     "protonet": "Prototypical networks",
+    "matching": "Matching networks",
+    "snail": "SNAIL",
 }
 #: Families of functions, in the plural.
 _FUNCTIONS = {
