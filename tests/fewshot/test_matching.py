@@ -20,7 +20,8 @@ from automl_meta.fewshot.matching import (
 from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.losses import cross_entropy
 
-PLAIN, FULL = MatchingSettings(full_context=False), MatchingSettings(processing_steps=3)
+PLAIN = MatchingSettings(full_context=False, temperature=1.0)
+FULL = MatchingSettings(processing_steps=3, temperature=0.5)
 both = pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["plain", "full"])
 
 
@@ -247,7 +248,7 @@ def test_description_is_json():
     facts = learner(FULL).describe()
     assert json.loads(json.dumps(facts)) == facts
     assert facts["learner"] == "Matching Networks"
-    assert facts["settings"] == {"full_context": True, "processing_steps": 3, "temperature": 1.0}
+    assert facts["settings"] == {"full_context": True, "processing_steps": 3, "temperature": 0.5}
     # a convolution and its normalisation; two cells of the support, 4 * 8 * (8 + 8 + 1), and one with 8 more back
     assert facts["parameters"] == 2 * 9 + 4 + 2 * 32 * 17 + 32 * 25
     assert learner(PLAIN).describe()["parameters"] == 2 * 9 + 4
