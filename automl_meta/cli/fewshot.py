@@ -30,7 +30,7 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
         str,
         typer.Option(
             metavar="NAME",
-            help="maml, fomaml, anil, boil, reptile, meta-sgd, maml++, cavia, prompts or protonet.",
+            help="maml, fomaml, anil, boil, reptile, meta-sgd, maml++, cavia, prompts, protonet, matching or snail.",
         ),
     ] = "meta-sgd",
     data: Annotated[

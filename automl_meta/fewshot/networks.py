@@ -5,14 +5,14 @@ Parameter names: ``conv1.weight``, ``norm1.weight``, ``norm1.bias``, ..., ``head
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metalearn.film import Film
+from automl_meta.metalearn.initial import undrawn
 from automl_meta.metalearn.layers import BatchNorm, Chain
 
 #: ``"stride"`` and ``"max"`` are the two forms of the MAML paper, ``"flat"`` that of the Reptile paper: strides,
@@ -157,7 +157,7 @@ def _body(
     for number in range(1, _BLOCKS + 1):
         stride = 2 if pooling in _STRIDED else 1
         before = channels if number == 1 else filters
-        convolution = _undrawn(nn.Conv2d, before, filters, 3, stride=stride, padding=1, bias=bias)
+        convolution = undrawn(nn.Conv2d, before, filters, 3, stride=stride, padding=1, bias=bias)
         layers += [
             (f"conv{number}", convolution),
             (f"norm{number}", BatchNorm(filters)),
@@ -189,34 +189,7 @@ def _check(channels: int, filters: int, image_size: int, pooling: str) -> None:
 
 
 def _linear(inputs: int, outputs: int) -> nn.Module:
-    return _undrawn(nn.Linear, inputs, outputs)
-
-
-def drawn_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """Make a linear layer: weights by Glorot's rule from the generator alone, no bias at first.
-
-    Args:
-        inputs: Length of an input.
-        outputs: Length of an output.
-        generator: Source of the weights.
-
-    Example:
-        >>> drawn_linear(2, 3, torch.Generator()).bias
-        Parameter containing:
-        tensor([0., 0., 0.], requires_grad=True)
-    """
-    layer = _linear(inputs, outputs)
-    assert isinstance(layer, nn.Linear)
-    with torch.no_grad():
-        nn.init.xavier_uniform_(layer.weight, generator=generator)
-        layer.bias.zero_()
-    return layer
-
-
-def _undrawn(kind: type[nn.Module], *sizes: int, **options: Any) -> nn.Module:
-    """Make a layer without the draw of weights from the global generator that its constructor does."""
-    layer: nn.Module = skip_init(kind, *sizes, **options)  # type: ignore[no-untyped-call]
-    return layer
+    return undrawn(nn.Linear, inputs, outputs)
 
 
 def _initialised(network: Chain, generator: torch.Generator) -> Chain:

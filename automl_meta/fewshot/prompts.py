@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.networks import drawn_linear
+from automl_meta.metalearn.initial import drawn_linear
 
 
 class PromptedTransformer(nn.Module):
@@ -68,10 +68,10 @@ class PromptedTransformer(nn.Module):
             raise InvalidParameterError.of("width", "PromptedTransformer", rule, width, "Try 40.")
         drawn = torch.randn(prompts, width, generator=generator)
         self.prompts = nn.Parameter(drawn)
-        self.embed = drawn_linear(inputs, width, generator)
+        self.embed = drawn_linear(inputs, width, generator=generator)
         self.blocks = nn.Sequential(*[_Block(width, heads, generator) for _ in range(blocks)])
         self.norm = nn.LayerNorm(width)
-        self.head = drawn_linear(width, outputs, generator)
+        self.head = drawn_linear(width, outputs, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Predict.
@@ -96,10 +96,10 @@ class _Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.read = drawn_linear(width, 3 * width, generator)
-        self.write = drawn_linear(width, width, generator)
-        self.wide = drawn_linear(width, 2 * width, generator)
-        self.narrow = drawn_linear(2 * width, width, generator)
+        self.read = drawn_linear(width, 3 * width, generator=generator)
+        self.write = drawn_linear(width, width, generator=generator)
+        self.wide = drawn_linear(width, 2 * width, generator=generator)
+        self.narrow = drawn_linear(2 * width, width, generator=generator)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Transform [B, L, w]."""

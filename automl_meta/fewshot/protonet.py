@@ -29,6 +29,7 @@ class NearestPrototype(Head):
         arXiv:1703.05175
 
     Example:
+        >>> import torch
         >>> support, query = torch.tensor([[[0.0], [2.0]]]), torch.tensor([[[1.5]]])
         >>> NearestPrototype()(support, torch.tensor([[0, 1]]), query, 2)
         tensor([[[-2.2500, -0.2500]]])
@@ -60,6 +61,7 @@ def prototypes(embedded: Tensor, labels: Tensor, ways: int) -> Tensor:
         Prototypes, shape [T, N, d].
 
     Example:
+        >>> import torch
         >>> prototypes(torch.tensor([[[0.0], [2.0], [5.0]]]), torch.tensor([[0, 0, 1]]), 2)
         tensor([[[1.],
                  [5.]]])
@@ -80,6 +82,7 @@ def negative_distances(embedded: Tensor, centres: Tensor) -> Tensor:
         Logits, shape [T, B, N].
 
     Example:
+        >>> import torch
         >>> negative_distances(torch.tensor([[[1.0], [4.0]]]), torch.tensor([[[1.0], [2.0]]]))
         tensor([[[-0., -1.],
                  [-9., -4.]]])

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.settings import REGRESSIONS, FewShotSettings
+from automl_meta.fewshot.settings import EMBEDDED, REGRESSIONS, FewShotSettings
 from automl_meta.training import TrainingSettings
 
 _TRAINING = frozenset(field.name for field in fields(TrainingSettings))
@@ -97,15 +97,8 @@ def _defaults(learner: str, data: str, ways: int, shots: int) -> dict[str, Any]:
         "queries": 5,
         "learning_rate": 2e-3,
     }
-    if learner == "protonet":
-        # Nothing adapts; many classes an episode make a harder task and a better metric.
-        return {
-            "train_ways": max(20, ways),
-            "queries": 5,
-            "meta_batch": 4,
-            "test_steps": None,
-            "learning_rate": 2e-3,
-        }
+    if learner in EMBEDDED:
+        return _embedded(learner, ways)
     changes: dict[str, dict[str, Any]] = {
         "reptile": _reptile(many, shots),
         "meta-sgd": {"test_steps": None},
@@ -114,6 +107,14 @@ def _defaults(learner: str, data: str, ways: int, shots: int) -> dict[str, Any]:
         "cavia": {"inner_rate": 1.0, "inner_steps": 2, "test_steps": None},
     }
     return inner | changes.get(learner, {})
+
+
+def _embedded(learner: str, ways: int) -> dict[str, Any]:
+    values: dict[str, Any] = {"queries": 5, "test_steps": None, "learning_rate": 2e-3}
+    if learner == "snail":
+        return values | {"meta_batch": 16, "learning_rate": 1e-3}
+    # Nothing adapts; many classes an episode make a harder task and a better metric.
+    return values | {"train_ways": max(20, ways), "meta_batch": 4}
 
 
 def _reptile(many: bool, shots: int) -> dict[str, Any]:

@@ -18,13 +18,17 @@ LearnerName = Literal[
     "cavia",
     "prompts",
     "protonet",
+    "matching",
+    "snail",
 ]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
 OMNIGLOT, HARMONIC = "omniglot", "harmonic"
 #: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
 SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
 #: Learners that embed each item and never change a weight on a task: no inner steps, classification only.
-EMBEDDED = ("protonet",)
+EMBEDDED = ("protonet", "matching", "snail")
+#: Those of them that read the support in the order given, so that training must not always give the same one.
+IN_ORDER = ("matching", "snail")
 #: Learners whose outer gradient runs through several inner steps.
 THROUGH_STEPS = ("maml", "meta-sgd", "maml++")
 REGRESSIONS = (SINUSOID, SINUSOID_FREQUENCY, HARMONIC)
@@ -151,6 +155,12 @@ class FewShotSettings:
         if self.learner in EMBEDDED and self.data in REGRESSIONS:
             rule = "a method for regression"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")
+        if self.learner == "snail" and self.train_ways not in {None, self.ways}:
+            rule, value = (
+                f"None or {self.ways} for SNAIL, whose labels have a width",
+                self.train_ways,
+            )
+            raise InvalidParameterError.of("train_ways", "fewshot", rule, value, "Leave it out.")
 
     @property
     def is_regression(self) -> bool:

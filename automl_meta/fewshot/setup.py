@@ -1,8 +1,9 @@
 """From settings to the objects of a run: episode sources, network, learner."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,8 +13,9 @@ from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.data import FewShotDataset
 from automl_meta.fewshot.embedded import EmbeddedLearner, Head
-from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource
+from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource, ShuffledSupport
 from automl_meta.fewshot.learners import GradientLearner, Learner
+from automl_meta.fewshot.matching import Matching, MatchingSettings
 from automl_meta.fewshot.networks import conv4, conv4_features, mlp
 from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
 from automl_meta.fewshot.prompts import PromptedTransformer
@@ -22,10 +24,12 @@ from automl_meta.fewshot.regression import VARIED_FREQUENCY, Harmonics, Sinusoid
 from automl_meta.fewshot.settings import (
     EMBEDDED,
     HARMONIC,
+    IN_ORDER,
     OMNIGLOT,
     SINUSOID_FREQUENCY,
     FewShotSettings,
 )
+from automl_meta.fewshot.snail import Snail, SnailSettings
 from automl_meta.metalearn import Algorithm
 from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
 
@@ -39,6 +43,9 @@ _CONTEXTS: dict[str, dict[str, Any]] = {
 #: Support images whose inner step a processor computes at once: fewer pay for more starts of kernels, more
 #: overflow its caches.
 _CPU_IMAGES = 40
+
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,14 @@ def make_sources(settings: FewShotSettings, device: torch.device) -> Sources:
     def test_like(dataset: FewShotDataset) -> EpisodeSampler:
         return EpisodeSampler(dataset, settings.ways, settings.shots, settings.test_queries)
 
-    train = EpisodeSampler(
+    train: EpisodeSource = EpisodeSampler(
         split.train,
         settings.train_ways or settings.ways,
         settings.train_shots or settings.shots,
         settings.queries,
     )
+    if settings.learner in IN_ORDER:
+        train = ShuffledSupport(train)
     facts: JSON = {
         "name": name,
         "split": settings.split,
@@ -122,7 +131,7 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
         network = _network(settings, channels, generator)
         return EmbeddedLearner(
             network,
-            _head(settings, network, generator),
+            _head(settings, _features(settings, network, channels), generator),
             execution=execution,
             chunk=settings.chunk,
             transductive=settings.transductive,
@@ -140,9 +149,23 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
     )
 
 
-def _head(settings: FewShotSettings, network: nn.Module, generator: torch.Generator) -> Head:  # noqa: ARG001 - for heads with weights
+def _features(settings: FewShotSettings, network: nn.Module, channels: int) -> int:
+    """Return the length of an embedding."""
+    image = torch.zeros(1, channels, settings.image_size, settings.image_size)
+    with torch.no_grad():
+        return int(network(image).shape[1])
+
+
+def _head(settings: FewShotSettings, features: int, generator: torch.Generator) -> Head:
     """Make the head of a learner that embeds."""
-    return NearestPrototype()
+    if settings.learner == "matching":
+        chosen = _with_options(MatchingSettings, settings.options)
+        return Matching(features, chosen, generator=generator)
+    if settings.learner == "snail":
+        shots = max(settings.shots, settings.train_shots or settings.shots)
+        sizes = _with_options(SnailSettings, settings.options)
+        return Snail(features, settings.ways, shots * settings.ways, sizes, generator=generator)
+    return _with_options(NearestPrototype, settings.options)
 
 
 def _chunk(settings: FewShotSettings, device: torch.device) -> int | None:
@@ -241,11 +264,16 @@ def _algorithm(settings: FewShotSettings) -> Algorithm:
     if settings.learner in _CONTEXTS:
         options.pop("size", None)  # of the network
         values |= _CONTEXTS[settings.learner]
-    try:
-        algorithm: Algorithm = make(**values, **options)
-    except TypeError as error:
-        rule = f"settings of {class_name}"
-        raise InvalidParameterError.of(
-            "options", "fewshot", rule, dict(settings.options), f"{error}."
-        ) from error
+    algorithm: Algorithm = _with_options(make, options, **values)
     return algorithm
+
+
+def _with_options(make: Callable[..., _Made], options: Mapping[str, Any], **values: Any) -> _Made:
+    """Make something of values and the run's options."""
+    try:
+        return make(**values, **options)
+    except TypeError as error:
+        rule = f"settings of {getattr(make, '__name__', make)}"
+        raise InvalidParameterError.of(
+            "options", "fewshot", rule, dict(options), f"{error}."
+        ) from error

@@ -19,6 +19,8 @@ LEARNERS = {
     "cavia": "CAVIA",
     "prompts": "Prompt tuning",
     "protonet": "Prototypical networks",
+    "matching": "Matching networks",
+    "snail": "SNAIL",
 }
 #: Families of functions, in the plural.
 _FUNCTIONS = {

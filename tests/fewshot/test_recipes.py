@@ -26,6 +26,7 @@ def test_the_papers_numbers():
     assert (reptile.training.optimizer, reptile.training.schedule) == ("sgd", "linear")
     assert recipe("protonet", ways=5).train_ways == 20
     assert recipe("meta-sgd").inner_rate == 0.4
+    assert recipe("snail", ways=20).train_ways is None
 
 
 def test_changes_go_where_they_belong():
@@ -70,6 +71,7 @@ def test_regression():
         ({"learner": "reptile", "momentum": 0.9}, "'optimizer'.*momentum 0.9"),
         ({"learner": "reptile", "weight_decay": 0.1}, "'optimizer'.*decay 0.1"),
         ({"learner": "anil", "recompute": True}, "'recompute'.*maml, meta-sgd"),
+        ({"learner": "snail", "train_ways": 20}, "'train_ways'.*None or 5 for SNAIL"),
     ],
     ids=str,
 )

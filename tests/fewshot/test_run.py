@@ -13,6 +13,8 @@ from automl_meta.fewshot.examples import load_examples
 from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.result import read_result
 from automl_meta.fewshot.run import run_fewshot
+from automl_meta.fewshot.settings import EMBEDDED
+from automl_meta.fewshot.setup import make_sources
 from automl_meta.training import read_log
 
 SMALL = {
@@ -51,7 +53,7 @@ def pictures(tmp_path_factory):
 
 
 def settings_for(pictures, learner="maml", **changes):
-    if learner == "protonet":
+    if learner in {"protonet", "matching"}:
         changes = {"train_ways": 3} | changes
     if learner == "reptile":
         changes = {"train_shots": 4, "test_steps": 3} | changes
@@ -60,7 +62,19 @@ def settings_for(pictures, learner="maml", **changes):
 
 @pytest.mark.parametrize(
     "learner",
-    ["maml", "fomaml", "anil", "boil", "reptile", "meta-sgd", "maml++", "cavia", "protonet"],
+    [
+        "maml",
+        "fomaml",
+        "anil",
+        "boil",
+        "reptile",
+        "meta-sgd",
+        "maml++",
+        "cavia",
+        "protonet",
+        "matching",
+        "snail",
+    ],
 )
 def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     settings = settings_for(pictures, learner)
@@ -81,7 +95,7 @@ def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     (test,) = document["tests"]
     assert (test["metric"], test["episodes"], test["shots"]) == ("accuracy", 6, 1)
     assert 0 <= test["mean"] <= 1
-    assert (test["steps"] is None) == (learner == "protonet")
+    assert (test["steps"] is None) == (learner in EMBEDDED)
     weights = load_file(tmp_path / "run" / "meta.safetensors")
     assert any(name.startswith("weights.") for name in weights)
     examples = load_examples(tmp_path / "run")
@@ -221,6 +235,34 @@ def test_a_missing_gpu_is_an_error_only_where_it_was_asked_for(pictures, tmp_pat
         run_fewshot(settings_for(pictures, device="cuda"), tmp_path / "run")
 
 
-def test_an_unknown_option_is_refused(pictures, tmp_path):
-    with pytest.raises(InvalidParameterError, match="settings of MAML"):
-        run_fewshot(settings_for(pictures, options={"speed": 3}), tmp_path / "run")
+@pytest.mark.parametrize(
+    ("learner", "whose"),
+    [
+        ("maml", "MAML"),
+        ("protonet", "NearestPrototype"),
+        ("matching", "MatchingSettings"),
+        ("snail", "SnailSettings"),
+    ],
+)
+def test_an_unknown_option_is_refused(pictures, tmp_path, learner, whose):
+    with pytest.raises(InvalidParameterError, match=f"settings of {whose}"):
+        run_fewshot(settings_for(pictures, learner, options={"speed": 3}), tmp_path / "run")
+
+
+def test_options_of_heads_are_stated(pictures, tmp_path):
+    for learner, options in (
+        ("matching", {"full_context": False, "temperature": 0.5}),
+        ("snail", {"filters": 3, "attention": [[4, 2], [5, 3]]}),
+    ):
+        settings = settings_for(pictures, learner, options=options, steps=1)
+        stated = run_fewshot(settings, tmp_path / learner).document["learner"]["settings"]
+        assert stated | options == stated
+
+
+@pytest.mark.parametrize("learner", ["matching", "snail"])
+def test_those_that_read_in_order_train_on_shuffled_supports(pictures, learner):
+    sources = make_sources(settings_for(pictures, learner), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    assert len(sources.train.sample(40, generator).support_y.unique(dim=0)) > 1
+    for source in (sources.validation, sources.test[1]):
+        assert len(source.sample(40, generator).support_y.unique(dim=0)) == 1
