@@ -29,7 +29,7 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
     learner: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="maml, fomaml, anil, reptile, meta-sgd, maml++ or protonet."
+            metavar="NAME", help="maml, fomaml, anil, reptile, meta-sgd, maml++, protonet or mann."
         ),
     ] = "meta-sgd",
     data: Annotated[

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.fewshot.data import ClassTable, FewShotDataset
+from automl_meta.metalearn.minibatches import take
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,46 @@ class EpisodeSampler:
     def _labels(self, n_tasks: int, per_class: int) -> Tensor:
         labels = torch.arange(self.ways, device=self.dataset.images.device)
         return labels.repeat_interleave(per_class).repeat(n_tasks, 1)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Draws episodes whose items, support and query together, come in random order.
+
+    For learners that watch a sequence and are asked before every label: items no longer stand by class, and the
+    first N*K, in whatever classes, are the support.
+
+    Attributes:
+        source: Draws the episodes.
+
+    Example:
+        >>> images = torch.arange(12, dtype=torch.uint8).reshape(12, 1, 1).expand(12, 4, 4)
+        >>> data = FewShotDataset.from_arrays(images, torch.arange(12) // 4)
+        >>> sequences = Sequences(EpisodeSampler(data, ways=2, shots=1, queries=3))
+        >>> batch = sequences.sample(8, torch.Generator().manual_seed(0))
+        >>> batch.support_y.shape, batch.query_y[0].tolist()
+        (torch.Size([8, 2]), [1, 1, 0, 0, 1, 1])
+    """
+
+    source: EpisodeSource
+
+    def sample(self, n_tasks: int, generator: torch.Generator) -> Episodes:
+        """Draw a meta-batch; see ``EpisodeSource.sample``. The order is drawn after the episodes.
+
+        Args:
+            n_tasks: T >= 1.
+            generator: Source of all randomness.
+        """
+        drawn = self.source.sample(n_tasks, generator)
+        n_support = drawn.support_y.shape[1]
+        n_items = n_support + drawn.query_y.shape[1]
+        order = torch.rand(n_tasks, n_items, generator=generator, device=generator.device)
+        order = order.argsort(dim=1)
+        x = take(torch.cat([drawn.support_x, drawn.query_x], dim=1), order)
+        y = take(torch.cat([drawn.support_y, drawn.query_y], dim=1), order)
+        return Episodes(
+            x[:, :n_support], y[:, :n_support], x[:, n_support:], y[:, n_support:], drawn.ways
+        )
 
 
 def _distinct(bounds: Tensor, k: int, generator: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.settings import REGRESSIONS, FewShotSettings
+from automl_meta.fewshot.settings import REGRESSIONS, WITHOUT_STEPS, FewShotSettings
 from automl_meta.training import TrainingSettings
 
 _TRAINING = frozenset(field.name for field in fields(TrainingSettings))
@@ -97,15 +97,8 @@ def _defaults(learner: str, data: str, ways: int, shots: int) -> dict[str, Any]:
         "queries": 5,
         "learning_rate": 2e-3,
     }
-    if learner == "protonet":
-        # Nothing adapts; many classes an episode make a harder task and a better metric.
-        return {
-            "train_ways": max(20, ways),
-            "queries": 5,
-            "meta_batch": 4,
-            "test_steps": None,
-            "learning_rate": 2e-3,
-        }
+    if learner in WITHOUT_STEPS:
+        return _without_steps(learner, ways)
     if learner == "reptile":
         return inner | _reptile(many, shots)
     if learner == "meta-sgd":
@@ -113,6 +106,27 @@ def _defaults(learner: str, data: str, ways: int, shots: int) -> dict[str, Any]:
     if learner == "maml++":
         return inner | {"inner_rate": 0.1, "inner_steps": 5, "test_steps": None, "meta_batch": 16}
     return inner
+
+
+def _without_steps(learner: str, ways: int) -> dict[str, Any]:
+    if learner == "mann":
+        # The paper's sequences: ten drawings of each class, small; how many are support is of no importance.
+        return {
+            "train_shots": 1,
+            "queries": 9,
+            "meta_batch": 16,
+            "test_steps": None,
+            "image_size": 20,
+            "clip_norm": 5.0,
+        }
+    # Many classes an episode make a harder task and a better metric.
+    return {
+        "train_ways": max(20, ways),
+        "queries": 5,
+        "meta_batch": 4,
+        "test_steps": None,
+        "learning_rate": 2e-3,
+    }
 
 
 def _reptile(many: bool, shots: int) -> dict[str, Any]:

@@ -7,13 +7,17 @@ from typing import Any, Literal, get_args
 from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.training import TrainingSettings
 
-LearnerName = Literal["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet"]
+LearnerName = Literal["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet", "mann"]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
 OMNIGLOT, HARMONIC = "omniglot", "harmonic"
 #: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
 SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
 #: Learners that embed each item and never change a weight on a task: no inner steps, classification only.
 EMBEDDED = ("protonet",)
+#: Learners without inner steps, for classification only.
+WITHOUT_STEPS = (*EMBEDDED, "mann")
+#: Learners whose number of classes is part of the network, in training as in the test.
+FIXED_WAYS = ("mann",)
 #: Learners whose outer gradient runs through several inner steps.
 THROUGH_STEPS = ("maml", "meta-sgd", "maml++")
 REGRESSIONS = (SINUSOID, SINUSOID_FREQUENCY, HARMONIC)
@@ -133,9 +137,14 @@ class FewShotSettings:
             value = f"{training.optimizer}, momentum {training.momentum:g}, decay {training.weight_decay:g}"
             remedy = "Leave them out, or set beta2 to None."
             raise InvalidParameterError.of("optimizer", "fewshot", rule, value, remedy)
-        if self.learner in EMBEDDED and self.data in REGRESSIONS:
+        if self.learner in WITHOUT_STEPS and self.data in REGRESSIONS:
             rule = "a method for regression"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")
+        if self.learner in FIXED_WAYS and self.train_ways not in {None, self.ways}:
+            rule = f"the ways of the test, {self.ways}, for {self.learner}"
+            raise InvalidParameterError.of(
+                "train_ways", "fewshot", rule, self.train_ways, "Leave it out."
+            )
 
     @property
     def is_regression(self) -> bool:

@@ -1,8 +1,10 @@
 """From settings to the objects of a run: episode sources, network, learner."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -10,10 +12,12 @@ from torch import nn
 from automl_meta import metalearn
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.fewshot.controller import MANNSizes
 from automl_meta.fewshot.data import FewShotDataset
 from automl_meta.fewshot.embedded import EmbeddedLearner, Head
-from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource
+from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource, Sequences
 from automl_meta.fewshot.learners import GradientLearner, Learner
+from automl_meta.fewshot.mann import MANN
 from automl_meta.fewshot.networks import conv4, conv4_features, mlp
 from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
 from automl_meta.fewshot.protonet import NearestPrototype
@@ -26,6 +30,7 @@ from automl_meta.fewshot.settings import (
     FewShotSettings,
 )
 from automl_meta.metalearn import Algorithm
+from automl_meta.metalearn.layers import Chain
 from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
 
 #: Training points of a function, by which MAML's sinusoids are reported.
@@ -33,6 +38,7 @@ POINTS = (5, 10, 20)
 #: Support images whose inner step a processor computes at once: fewer pay for more starts of kernels, more
 #: overflow its caches.
 _CPU_IMAGES = 40
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Sources:
         test: Of the final evaluation; for regression several, by the number of points.
         facts: What a result states of them.
         channels: Channels of an image, or inputs of a function.
+        sequences: Test sequences, for a learner that follows them.
     """
 
     train: EpisodeSource
@@ -52,6 +59,7 @@ class Sources:
     test: dict[int, EpisodeSource]
     facts: JSON
     channels: int
+    sequences: EpisodeSource | None = None
 
 
 def make_sources(settings: FewShotSettings, device: torch.device) -> Sources:
@@ -75,12 +83,16 @@ def make_sources(settings: FewShotSettings, device: torch.device) -> Sources:
     def test_like(dataset: FewShotDataset) -> EpisodeSampler:
         return EpisodeSampler(dataset, settings.ways, settings.shots, settings.test_queries)
 
-    train = EpisodeSampler(
-        split.train,
-        settings.train_ways or settings.ways,
-        settings.train_shots or settings.shots,
-        settings.queries,
-    )
+    def train_like(dataset: FewShotDataset) -> EpisodeSampler:
+        shots = settings.train_shots or settings.shots
+        return EpisodeSampler(
+            dataset, settings.train_ways or settings.ways, shots, settings.queries
+        )
+
+    train: EpisodeSource = train_like(split.train)
+    sequences = None
+    if settings.learner == "mann":
+        train, sequences = Sequences(train), Sequences(train_like(split.test))
     facts: JSON = {
         "name": name,
         "split": settings.split,
@@ -96,6 +108,7 @@ def make_sources(settings: FewShotSettings, device: torch.device) -> Sources:
         {settings.shots: test_like(split.test)},
         facts,
         split.train.images.shape[1],
+        sequences,
     )
 
 
@@ -113,7 +126,7 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
     generator = torch.Generator().manual_seed(settings.seed)
     execution: Any = settings.execution
     if settings.learner in EMBEDDED:
-        network = _network(settings, channels, generator)
+        network = _features(settings, channels, generator)
         return EmbeddedLearner(
             network,
             _head(settings, network, generator),
@@ -121,6 +134,8 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
             chunk=settings.chunk,
             transductive=settings.transductive,
         )
+    if settings.learner == "mann":
+        return _mann(settings, channels, generator)
     return GradientLearner(
         _algorithm(settings),
         _network(settings, channels, generator),
@@ -131,6 +146,28 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
         test_steps=settings.test_steps,
         inner_batch=settings.inner_batch,
         test_inner_batch=settings.test_inner_batch,
+    )
+
+
+def _mann(settings: FewShotSettings, channels: int, generator: torch.Generator) -> MANN:
+    options = dict(settings.options)
+    kind = options.pop("embedding", "pixels")
+    if kind not in {"pixels", "convolution"}:
+        rule, remedy = "'pixels' or 'convolution'", "Try 'pixels'."
+        raise InvalidParameterError.of("embedding", "MANN", rule, kind, remedy)
+    side = settings.image_size
+    embedding, inputs = Chain(nn.Flatten()), channels * side**2
+    if kind == "convolution":
+        embedding = _features(settings, channels, generator)
+        inputs = embedding(torch.zeros(1, channels, side, side)).shape[1]
+    return MANN(
+        embedding,
+        inputs=inputs,
+        ways=settings.ways,
+        generator=generator,
+        sizes=_made("MANN", MANNSizes, options),
+        chunk=settings.chunk,
+        transductive=settings.transductive,
     )
 
 
@@ -187,16 +224,20 @@ def _split(settings: FewShotSettings) -> tuple[Split, str]:
 def _network(settings: FewShotSettings, channels: int, generator: torch.Generator) -> nn.Module:
     if settings.is_regression:
         return mlp(channels, hidden=(settings.filters,) * 2, outputs=1, generator=generator)
-    options: dict[str, Any] = {
+    return conv4(settings.ways, **_sizes(settings, channels), generator=generator)
+
+
+def _features(settings: FewShotSettings, channels: int, generator: torch.Generator) -> Chain:
+    return conv4_features(**_sizes(settings, channels), generator=generator)
+
+
+def _sizes(settings: FewShotSettings, channels: int) -> dict[str, Any]:
+    return {
         "channels": channels,
         "filters": settings.filters,
         "image_size": settings.image_size,
         "pooling": settings.pooling,
-        "generator": generator,
     }
-    if settings.learner in EMBEDDED:
-        return conv4_features(**options)
-    return conv4(settings.ways, **options)
 
 
 def _algorithm(settings: FewShotSettings) -> Algorithm:
@@ -212,11 +253,16 @@ def _algorithm(settings: FewShotSettings) -> Algorithm:
     values: dict[str, Any] = {rate_name: settings.inner_rate, "steps": settings.inner_steps}
     if settings.recompute:
         values["recompute"] = True
-    try:
-        algorithm: Algorithm = make(**values, **settings.options)
-    except TypeError as error:
-        rule = f"settings of {class_name}"
-        raise InvalidParameterError.of(
-            "options", "fewshot", rule, dict(settings.options), f"{error}."
-        ) from error
+    algorithm: Algorithm = _made(class_name, partial(make, **values), settings.options)
     return algorithm
+
+
+def _made(name: str, make: Callable[..., _Made], options: Mapping[str, Any]) -> _Made:
+    """Make what the options are for."""
+    try:
+        return make(**options)
+    except TypeError as error:
+        rule = f"settings of {name}"
+        raise InvalidParameterError.of(
+            "options", "fewshot", rule, dict(options), f"{error}."
+        ) from error

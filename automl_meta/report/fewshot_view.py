@@ -16,6 +16,7 @@ LEARNERS = {
     "meta-sgd": "Meta-SGD",
     "maml++": "MAML++",
     "protonet": "Prototypical networks",
+    "mann": "Memory-augmented network",
 }
 #: Families of functions, in the plural.
 _FUNCTIONS = {
@@ -57,6 +58,7 @@ def view(result: JSON) -> dict[str, Any]:
             "verdict": _verdict(result),
             "cards": _cards(result),
             "tests": [_test_row(test) for test in result["tests"]],
+            "appearances": [_appearance_row(entry) for entry in result.get("appearances", ())],
             "metric": metric_of(result),
             "learner": _rows(result["learner"]),
             "data": _rows(result["data"]) + _rows({"seeds": result["seeds"]}),
@@ -190,6 +192,14 @@ def _test_row(test: Mapping[str, Any]) -> dict[str, str]:
         "steps": DASH if test["steps"] is None else str(test["steps"]),
         "score": score_text(test),
         "episodes": f"{test['episodes']:,}",
+    }
+
+
+def _appearance_row(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "appearance": str(entry["appearance"]),
+        "score": score_text({"metric": "accuracy", **entry}),
+        "episodes": f"{entry['episodes']:,}",
     }
 
 

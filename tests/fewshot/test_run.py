@@ -13,6 +13,7 @@ from automl_meta.fewshot.examples import load_examples
 from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.result import read_result
 from automl_meta.fewshot.run import run_fewshot
+from automl_meta.report.fewshot import fewshot_report
 from automl_meta.training import read_log
 
 SMALL = {
@@ -55,11 +56,13 @@ def settings_for(pictures, learner="maml", **changes):
         changes = {"train_ways": 3} | changes
     if learner == "reptile":
         changes = {"train_shots": 4, "test_steps": 3} | changes
+    if learner == "mann":
+        changes = {"options": {"units": 8, "slots": 8, "width": 4}} | changes
     return recipe(learner, pictures, **(SMALL | changes))
 
 
 @pytest.mark.parametrize(
-    "learner", ["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet"]
+    "learner", ["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet", "mann"]
 )
 def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     settings = settings_for(pictures, learner)
@@ -80,13 +83,27 @@ def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     (test,) = document["tests"]
     assert (test["metric"], test["episodes"], test["shots"]) == ("accuracy", 6, 1)
     assert 0 <= test["mean"] <= 1
-    assert (test["steps"] is None) == (learner == "protonet")
+    assert (test["steps"] is None) == (learner in {"protonet", "mann"})
     weights = load_file(tmp_path / "run" / "meta.safetensors")
     assert any(name.startswith("weights.") for name in weights)
     examples = load_examples(tmp_path / "run")
     assert examples.outputs.shape == (1, 4, 6, 2)
     assert examples.episodes.ways == 2
     assert 0.9 < examples.episodes.query_x.max() <= 1
+
+
+def test_sequences_are_tested_by_appearance(pictures, tmp_path):
+    document = run_fewshot(settings_for(pictures, "mann"), tmp_path / "run").document
+    # one support item and three queries a class make four appearances
+    assert [entry["appearance"] for entry in document["appearances"]] == [1, 2, 3, 4]
+    for entry in document["appearances"]:
+        assert entry["episodes"] == 6
+        assert 0 <= entry["mean"] <= 1
+        assert entry["interval95"] >= 0
+    assert read_result(tmp_path / "run")["appearances"] == document["appearances"]
+    page = fewshot_report(tmp_path / "run").read_text("utf-8")
+    assert "By appearance" in page
+    assert (tmp_path / "run" / "appearances.svg").is_file()
 
 
 def test_training_learns(pictures, tmp_path):
@@ -96,8 +113,9 @@ def test_training_learns(pictures, tmp_path):
     assert document["training"]["best_validation"] > 0.65
 
 
-def test_a_killed_run_goes_on_to_the_same_numbers(pictures, tmp_path):
-    settings = settings_for(pictures)
+@pytest.mark.parametrize("learner", ["maml", "mann"])
+def test_a_killed_run_goes_on_to_the_same_numbers(pictures, tmp_path, learner):
+    settings = settings_for(pictures, learner)
     whole = run_fewshot(settings, tmp_path / "whole").document
 
     def kill(step):
@@ -114,6 +132,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(pictures, tmp_path):
     # killed in step 4, before its checkpoint
     assert seen == [4, 5, 6]
     assert resumed.document["tests"] == whole["tests"]
+    assert resumed.document.get("appearances") == whole.get("appearances")
     assert resumed.document["started"] == read_result(tmp_path / "cut")["started"]
     ours, theirs = (load_file(tmp_path / name / "meta.safetensors") for name in ("cut", "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -221,5 +240,8 @@ def test_a_missing_gpu_is_an_error_only_where_it_was_asked_for(pictures, tmp_pat
 
 
 def test_an_unknown_option_is_refused(pictures, tmp_path):
+    for options in ({"speed": 3}, {"embedding": "words"}):
+        with pytest.raises(InvalidParameterError, match="MANN"):
+            run_fewshot(settings_for(pictures, "mann", options=options), tmp_path / "mann")
     with pytest.raises(InvalidParameterError, match="settings of MAML"):
         run_fewshot(settings_for(pictures, options={"speed": 3}), tmp_path / "run")
