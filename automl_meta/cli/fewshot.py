@@ -29,7 +29,8 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
     learner: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="maml, fomaml, anil, reptile, meta-sgd, maml++, protonet or mann."
+            metavar="NAME",
+            help="maml, fomaml, anil, reptile, meta-sgd, maml++, protonet, meta-networks or mann.",
         ),
     ] = "meta-sgd",
     data: Annotated[

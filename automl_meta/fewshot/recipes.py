@@ -119,6 +119,8 @@ def _without_steps(learner: str, ways: int) -> dict[str, Any]:
             "image_size": 20,
             "clip_norm": 5.0,
         }
+    if learner == "meta-networks":
+        return {"meta_batch": 8, "queries": 5, "test_steps": None, "clip_norm": 10.0}
     # Many classes an episode make a harder task and a better metric.
     return {
         "train_ways": max(20, ways),

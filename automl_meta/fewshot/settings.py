@@ -7,17 +7,19 @@ from typing import Any, Literal, get_args
 from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.training import TrainingSettings
 
-LearnerName = Literal["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet", "mann"]
+LearnerName = Literal[
+    "maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet", "meta-networks", "mann"
+]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
 OMNIGLOT, HARMONIC = "omniglot", "harmonic"
 #: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
 SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
 #: Learners that embed each item and never change a weight on a task: no inner steps, classification only.
-EMBEDDED = ("protonet",)
+EMBEDDED = ("protonet", "meta-networks")
 #: Learners without inner steps, for classification only.
 WITHOUT_STEPS = (*EMBEDDED, "mann")
 #: Learners whose number of classes is part of the network, in training as in the test.
-FIXED_WAYS = ("mann",)
+FIXED_WAYS = ("meta-networks", "mann")
 #: Learners whose outer gradient runs through several inner steps.
 THROUGH_STEPS = ("maml", "meta-sgd", "maml++")
 REGRESSIONS = (SINUSOID, SINUSOID_FREQUENCY, HARMONIC)

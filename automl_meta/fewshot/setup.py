@@ -18,6 +18,7 @@ from automl_meta.fewshot.embedded import EmbeddedLearner, Head
 from automl_meta.fewshot.episodes import EpisodeSampler, EpisodeSource, Sequences
 from automl_meta.fewshot.learners import GradientLearner, Learner
 from automl_meta.fewshot.mann import MANN
+from automl_meta.fewshot.meta_networks import MetaNetworks
 from automl_meta.fewshot.networks import conv4, conv4_features, mlp
 from automl_meta.fewshot.omniglot import Split, load_omniglot, split_alphabets, split_characters
 from automl_meta.fewshot.protonet import NearestPrototype
@@ -129,7 +130,7 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
         network = _features(settings, channels, generator)
         return EmbeddedLearner(
             network,
-            _head(settings, network, generator),
+            _head(settings, network, channels, generator),
             execution=execution,
             chunk=settings.chunk,
             transductive=settings.transductive,
@@ -159,7 +160,7 @@ def _mann(settings: FewShotSettings, channels: int, generator: torch.Generator) 
     embedding, inputs = Chain(nn.Flatten()), channels * side**2
     if kind == "convolution":
         embedding = _features(settings, channels, generator)
-        inputs = embedding(torch.zeros(1, channels, side, side)).shape[1]
+        inputs = _length(embedding, settings, channels)
     return MANN(
         embedding,
         inputs=inputs,
@@ -171,9 +172,22 @@ def _mann(settings: FewShotSettings, channels: int, generator: torch.Generator) 
     )
 
 
-def _head(settings: FewShotSettings, network: nn.Module, generator: torch.Generator) -> Head:  # noqa: ARG001 - for heads with weights
+def _head(
+    settings: FewShotSettings, network: nn.Module, channels: int, generator: torch.Generator
+) -> Head:
     """Make the head of a learner that embeds."""
-    return NearestPrototype()
+    if settings.learner == "protonet":
+        return NearestPrototype()
+    inputs = _length(network, settings, channels)
+    make = partial(MetaNetworks, inputs=inputs, ways=settings.ways, generator=generator)
+    return _made("MetaNetworks", make, settings.options)
+
+
+def _length(network: nn.Module, settings: FewShotSettings, channels: int) -> int:
+    """Return the length of an embedding."""
+    side = settings.image_size
+    with torch.no_grad():
+        return int(network(torch.zeros(1, channels, side, side)).shape[1])
 
 
 def _chunk(settings: FewShotSettings, device: torch.device) -> int | None:

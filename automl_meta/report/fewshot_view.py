@@ -16,6 +16,7 @@ LEARNERS = {
     "meta-sgd": "Meta-SGD",
     "maml++": "MAML++",
     "protonet": "Prototypical networks",
+    "meta-networks": "Meta networks",
     "mann": "Memory-augmented network",
 }
 #: Families of functions, in the plural.

@@ -62,7 +62,18 @@ def settings_for(pictures, learner="maml", **changes):
 
 
 @pytest.mark.parametrize(
-    "learner", ["maml", "fomaml", "anil", "reptile", "meta-sgd", "maml++", "protonet", "mann"]
+    "learner",
+    [
+        "maml",
+        "fomaml",
+        "anil",
+        "reptile",
+        "meta-sgd",
+        "maml++",
+        "protonet",
+        "meta-networks",
+        "mann",
+    ],
 )
 def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     settings = settings_for(pictures, learner)
@@ -83,7 +94,7 @@ def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     (test,) = document["tests"]
     assert (test["metric"], test["episodes"], test["shots"]) == ("accuracy", 6, 1)
     assert 0 <= test["mean"] <= 1
-    assert (test["steps"] is None) == (learner in {"protonet", "mann"})
+    assert (test["steps"] is None) == (learner in {"protonet", "meta-networks", "mann"})
     weights = load_file(tmp_path / "run" / "meta.safetensors")
     assert any(name.startswith("weights.") for name in weights)
     examples = load_examples(tmp_path / "run")
@@ -113,7 +124,7 @@ def test_training_learns(pictures, tmp_path):
     assert document["training"]["best_validation"] > 0.65
 
 
-@pytest.mark.parametrize("learner", ["maml", "mann"])
+@pytest.mark.parametrize("learner", ["maml", "meta-networks", "mann"])
 def test_a_killed_run_goes_on_to_the_same_numbers(pictures, tmp_path, learner):
     settings = settings_for(pictures, learner)
     whole = run_fewshot(settings, tmp_path / "whole").document
