@@ -10,6 +10,7 @@
 | H, M, W | heads, slots and their width, see ``metalearn.memory`` |
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ from automl_meta.metalearn.memory import Memory, access, empty
 
 @dataclass(frozen=True)
 class MANNSizes:
-    """Sizes of the controller and of its memory; the defaults are the paper's.
+    """Sizes of the controller and of its memory; the defaults are the paper's but for the sharpness.
 
     Attributes:
         units: U >= 1, of the LSTM controller.
@@ -31,6 +32,7 @@ class MANNSizes:
         width: W >= 1.
         heads: H >= 1.
         decay: Of the slots' usage, in [0, 1].
+        sharpness: Of the reading, > 0; the paper's is 1, see ``memory.read_weights``.
 
     Raises:
         InvalidParameterError: If a number breaks its rule.
@@ -41,12 +43,16 @@ class MANNSizes:
     width: int = 40
     heads: int = 4
     decay: float = 0.99
+    sharpness: float = 10.0
 
     def __post_init__(self) -> None:
         check_least(self, "MANN", {"units": 1, "width": 1, "heads": 1, "slots": self.heads})
         if not 0 <= self.decay <= 1:
             rule, remedy = "a number from 0 to 1", "Try 0.99."
             raise InvalidParameterError.of("decay", "MANN", rule, self.decay, remedy)
+        if not 0 < self.sharpness < math.inf:
+            rule, remedy = "a finite number > 0", "Try 10."
+            raise InvalidParameterError.of("sharpness", "MANN", rule, self.sharpness, remedy)
 
     @property
     def read(self) -> int:
@@ -167,13 +173,19 @@ def _advanced(weights: Params, state: State, projected: Tensor, sizes: MANNSizes
     """Take one step: the controller, then the memory, which the next step's controller sees."""
     back = torch.cat([state.hidden, state.read], dim=1)
     sums = torch.addmm(projected, back, weights["back.weight"].T)
-    gates = sums[:, : 3 * sizes.units].sigmoid()
-    enter, keep, leave = gates.chunk(3, dim=1)
-    cell = torch.addcmul(keep * state.cell, enter, sums[:, 3 * sizes.units :].tanh())
+    gates, new = torch.split(sums, [3 * sizes.units, sizes.units], dim=1)
+    enter, keep, leave = gates.sigmoid().chunk(3, dim=1)
+    cell = torch.addcmul(keep * state.cell, enter, new.tanh())
     hidden = leave * cell.tanh()
     emitted = functional.linear(hidden, weights["heads.weight"], weights["heads.bias"])
-    keys = emitted[:, : sizes.read].tanh().view(-1, sizes.heads, sizes.width)
-    memory, read = access(state.memory, keys, emitted[:, sizes.read :].sigmoid(), sizes.decay)
+    keys, shares = torch.split(emitted, [sizes.read, sizes.heads], dim=1)
+    memory, read = access(
+        state.memory,
+        keys.tanh().view(-1, sizes.heads, sizes.width),
+        shares.sigmoid(),
+        decay=sizes.decay,
+        sharpness=sizes.sharpness,
+    )
     return State(hidden, cell, read.flatten(1), memory)
 
 

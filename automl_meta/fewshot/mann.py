@@ -19,10 +19,9 @@ from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.controller import MANNSizes, answers, follow
 from automl_meta.fewshot.episodes import Episodes
-from automl_meta.fewshot.execution import check_network
+from automl_meta.fewshot.execution import Execution, check_network, choose_execution
 from automl_meta.metalearn import MetaParams, Params, expand, join_meta, module_params, split_meta
 from automl_meta.metalearn.chunks import chunked
-from automl_meta.metalearn.forward import looped
 from automl_meta.metalearn.inner import gradients, leaves
 from automl_meta.metalearn.losses import cross_entropy, run
 from automl_meta.metalearn.minibatches import take
@@ -45,6 +44,7 @@ class MANN:
         ways: N.
         generator: Source of the initial weights.
         sizes: Of controller and memory.
+        execution: How a batch of episodes is embedded; ``"auto"`` folds where the embedding allows it.
         chunk: Episodes computed at once; None for all.
         transductive: Whether batch-norm statistics, where the embedding has any, are those of an episode's
             support and query together. Else those of the support alone.
@@ -70,6 +70,7 @@ class MANN:
         ways: int,
         generator: torch.Generator,
         sizes: MANNSizes | None = None,
+        execution: Execution = "auto",
         chunk: int | None = None,
         transductive: bool = True,
     ) -> None:
@@ -79,7 +80,7 @@ class MANN:
         self.sizes = sizes or MANNSizes()
         self.embedding, self.ways = embedding, ways
         self.chunk, self.transductive = chunk, transductive
-        self._embed = looped(embedding)
+        self.execution, self._embed = choose_execution(embedding, execution)
         self._start = self.sizes.weights(inputs, ways, generator)
 
     @property
@@ -146,7 +147,7 @@ class MANN:
             "test_steps": None,
             "loss": "cross_entropy",
             "transductive": self.transductive,
-            "execution": "looped",
+            "execution": self.execution,
             "chunk": self.chunk,
             "parameters": sum(leaf.numel() for leaf in self.init(torch.Generator()).values()),
         }

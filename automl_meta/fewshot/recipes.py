@@ -117,10 +117,18 @@ def _without_steps(learner: str, ways: int) -> dict[str, Any]:
             "meta_batch": 16,
             "test_steps": None,
             "image_size": 20,
+            "filters": 32,
+            "learning_rate": 3e-3,
             "clip_norm": 5.0,
         }
     if learner == "meta-networks":
-        return {"meta_batch": 8, "queries": 5, "test_steps": None, "clip_norm": 10.0}
+        return {
+            "meta_batch": 8,
+            "queries": 5,
+            "test_steps": None,
+            "learning_rate": 2e-3,
+            "clip_norm": 10.0,
+        }
     # Many classes an episode make a harder task and a better metric.
     return {
         "train_ways": max(20, ways),

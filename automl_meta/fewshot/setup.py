@@ -151,8 +151,9 @@ def make_learner(settings: FewShotSettings, channels: int, device: torch.device)
 
 
 def _mann(settings: FewShotSettings, channels: int, generator: torch.Generator) -> MANN:
+    execution: Any = settings.execution
     options = dict(settings.options)
-    kind = options.pop("embedding", "pixels")
+    kind = options.pop("embedding", "convolution")
     if kind not in {"pixels", "convolution"}:
         rule, remedy = "'pixels' or 'convolution'", "Try 'pixels'."
         raise InvalidParameterError.of("embedding", "MANN", rule, kind, remedy)
@@ -167,6 +168,7 @@ def _mann(settings: FewShotSettings, channels: int, generator: torch.Generator) 
         ways=settings.ways,
         generator=generator,
         sizes=_made("MANN", MANNSizes, options),
+        execution=execution,
         chunk=settings.chunk,
         transductive=settings.transductive,
     )

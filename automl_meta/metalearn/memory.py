@@ -64,16 +64,20 @@ def empty(n_memories: int, n_slots: int, width: int, heads: int, like: Tensor) -
     )
 
 
-def access(memory: Memory, keys: Tensor, gates: Tensor, decay: float) -> tuple[Memory, Tensor]:
-    """Write keys to a memory, then read it by them: one step of least-recently-used access.
+def access(
+    memory: Memory, keys: Tensor, gates: Tensor, *, decay: float, sharpness: float = 1.0
+) -> tuple[Memory, Tensor]:
+    """Read a memory by keys, then write them to it: one step of least-recently-used access.
 
-    Head h writes its key where it read last and to the h-th least used slot, in shares that its gate tells.
+    Head h writes its key where it read in the step before and to the h-th least used slot, in shares that its
+    gate tells. It reads first: after the writing, a key would find itself before all else.
 
     Args:
         memory: As the step before left it.
         keys: Shape [T, H, W].
-        gates: Share of what was read last, in [0, 1], shape [T, H].
+        gates: Share of what was read in the step before, in [0, 1], shape [T, H].
         decay: Of the usage, in [0, 1].
+        sharpness: Of the reading, > 0.
 
     Returns:
         The new memory, and what each head reads, shape [T, H, W].
@@ -83,17 +87,21 @@ def access(memory: Memory, keys: Tensor, gates: Tensor, decay: float) -> tuple[M
         Neural Networks, equations 2 to 8. arXiv:1605.06065
 
     Example:
-        >>> before = empty(1, 2, 2, 1, torch.zeros(()))
-        >>> after, read = access(before, torch.tensor([[[3.0, 4.0]]]), torch.zeros(1, 1), 0.99)
-        >>> after.slots, read
-        (tensor([[[3., 4.],
-                 [0., 0.]]]), tensor([[[2.1932, 2.9242]]]))
+        >>> memory, key = empty(1, 2, 2, 1, torch.zeros(())), torch.tensor([[[3.0, 4.0]]])
+        >>> memory, _ = access(memory, key, torch.zeros(1, 1), decay=0.99)
+        >>> memory.slots
+        tensor([[[3., 4.],
+                 [0., 0.]]])
+        >>> _, read = access(memory, key, torch.zeros(1, 1), decay=0.99)
+        >>> read
+        tensor([[[2.1932, 2.9242]]])
     """
+    reads = read_weights(keys, memory.slots, sharpness)
     free = least_used(memory.usage, keys.shape[1])
     writes = write_weights(gates, memory.reads, free)
     slots = written(memory.slots, free, writes, keys)
-    reads = read_weights(keys, slots)
-    return Memory(slots, reads, used(memory.usage, reads, writes, decay)), reads @ slots
+    usage = used(memory.usage, reads, writes, decay)
+    return Memory(slots, reads, usage), reads @ memory.slots
 
 
 def cosine(keys: Tensor, slots: Tensor) -> Tensor:
@@ -120,24 +128,27 @@ def cosine(keys: Tensor, slots: Tensor) -> Tensor:
     return (directions @ slots.transpose(1, 2)) * lengths.unsqueeze(1)
 
 
-def read_weights(keys: Tensor, slots: Tensor) -> Tensor:
+def read_weights(keys: Tensor, slots: Tensor, sharpness: float = 1.0) -> Tensor:
     """Return the weights with which keys read slots: the softmax of their cosines over the slots.
 
     Args:
         keys: Shape [T, H, W].
         slots: Shape [T, M, W].
+        sharpness: What cosines are multiplied with, > 0; 1 in the paper, where the best of many slots weighs
+            e^2 times as much as the worst at most.
 
     Returns:
         Shape [T, H, M], positive, summing to 1 over M. What is read is ``weights @ slots`` (equation 4).
 
     Reference:
-        Santoro et al. (2016), equation 3.
+        Santoro et al. (2016), equation 3; the sharpness is the key strength of Graves, Wayne and Danihelka (2014),
+        Neural Turing Machines, equation 5. arXiv:1410.5401
 
     Example:
         >>> read_weights(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[2.0, 0.0], [0.0, 5.0]]]))
         tensor([[[0.7311, 0.2689]]])
     """
-    return cosine(keys, slots).softmax(-1)
+    return (sharpness * cosine(keys, slots)).softmax(-1)
 
 
 def used(usage: Tensor, reads: Tensor, writes: Tensor, decay: float) -> Tensor:

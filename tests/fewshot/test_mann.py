@@ -302,6 +302,8 @@ def test_what_does_not_fit_is_refused():
         MANNSizes(units=0)
     with pytest.raises(InvalidParameterError, match=r"'decay'.*from 0 to 1"):
         MANNSizes(decay=1.5)
+    with pytest.raises(InvalidParameterError, match=r"'sharpness'.*> 0"):
+        MANNSizes(sharpness=0.0)
 
 
 def test_description_is_json():

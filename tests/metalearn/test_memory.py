@@ -82,38 +82,37 @@ def test_a_writing_empties_the_least_used_and_adds_to_what_was_read():
 
 
 def test_two_steps_by_hand():
-    """One head, two slots, width two, decay one half; both keys are along the axes."""
+    """One head, two slots, width two, decay one half."""
     memory = empty(1, 2, 2, 1, tensor(0.0))
-    memory, read = access(memory, tensor([[[2.0, 0.0]]]), tensor([[0.5]]), 0.5)
-    # Nothing was read before: half of the key goes to slot 0, the least used by order. Cosines 1 and 0.
-    near, far = math.e / (math.e + 1), 1 / (math.e + 1)
+    memory, read = access(memory, tensor([[[2.0, 0.0]]]), tensor([[0.5]]), decay=0.5)
+    # An empty memory is read evenly. Nothing was read before, so half of the key goes to slot 0, the least used
+    # by order.
+    assert read.tolist() == [[[0.0, 0.0]]]
+    torch.testing.assert_close(memory.reads, tensor([[[0.5, 0.5]]]))
     torch.testing.assert_close(memory.slots, tensor([[[1.0, 0.0], [0.0, 0.0]]]))
-    torch.testing.assert_close(memory.reads, tensor([[[near, far]]]))
-    torch.testing.assert_close(read, tensor([[[near, 0.0]]]))
-    torch.testing.assert_close(memory.usage, tensor([[near + 0.5, far]]))
+    torch.testing.assert_close(memory.usage, tensor([[1.0, 0.5]]))
 
-    memory, read = access(memory, tensor([[[0.0, 4.0]]]), tensor([[0.25]]), 0.5)
-    # Slot 1 is the least used now. Weights: a quarter of the last reading, three quarters of slot 1.
-    first, second = 0.25 * near, 0.25 * far + 0.75
-    slots = tensor([[[1.0, 4 * first], [0.0, 4 * second]]])
+    memory, read = access(memory, tensor([[[3.0, 4.0]]]), tensor([[0.25]]), decay=0.5, sharpness=2)
+    # Cosines 0.6 and 0, so 1.2 and 0 with the sharpness. Slot 1 is the least used now: it is emptied and gets
+    # 3/4 of the key, beside the quarter of what was read before, 1/8 each.
+    near = math.exp(1.2) / (math.exp(1.2) + 1)
+    torch.testing.assert_close(memory.reads, tensor([[[near, 1 - near]]]))
+    torch.testing.assert_close(read, tensor([[[near, 0.0]]]))
+    slots = tensor([[[1.0 + 3 / 8, 4 / 8], [3 * 7 / 8, 4 * 7 / 8]]])
     torch.testing.assert_close(memory.slots, slots)
-    up = math.exp(4 * first / math.hypot(1, 4 * first))
-    reads = tensor([[[up / (up + math.e), math.e / (up + math.e)]]])
-    torch.testing.assert_close(memory.reads, reads, rtol=1e-6, atol=1e-8)
-    torch.testing.assert_close(read, reads @ slots, rtol=1e-6, atol=1e-8)
-    usage = 0.5 * tensor([[near + 0.5, far]]) + reads[:, 0] + tensor([[first, second]])
-    torch.testing.assert_close(memory.usage, usage, rtol=1e-6, atol=1e-8)
+    usage = tensor([[0.5 + near + 1 / 8, 0.25 + 1 - near + 7 / 8]])
+    torch.testing.assert_close(memory.usage, usage)
 
 
 def test_a_stored_item_is_read_back_by_its_key_and_not_by_another():
     keys = torch.eye(4, dtype=torch.float64).view(4, 1, 1, 4)
     memory = empty(1, 8, 4, 1, tensor(0.0))
     for key in keys:
-        memory, _ = access(memory, 10 * key, torch.zeros(1, 1).double(), 0.99)
+        memory, _ = access(memory, 5 * key, torch.zeros(1, 1).double(), decay=0.99)
     assert memory.slots[0, :4].argmax(-1).tolist() == [0, 1, 2, 3]  # no slot was written twice
-    for number, key in enumerate(keys):
-        read = read_weights(3 * key, memory.slots) @ memory.slots
-        assert read.argmax().item() == number
+    for key in keys:
+        _, read = access(memory, key, torch.zeros(1, 1).double(), decay=0.99, sharpness=40)
+        torch.testing.assert_close(read, 5 * key)
 
 
 def test_gradients_equal_central_differences():
@@ -121,7 +120,7 @@ def test_gradients_equal_central_differences():
     before = (memory.slots, memory.reads, keys, gates)
 
     def outcome(slots, reads, keys, gates):
-        after, read = access(Memory(slots, reads, memory.usage), keys, gates, 0.9)
+        after, read = access(Memory(slots, reads, memory.usage), keys, gates, decay=0.9)
         return after.slots, after.reads, read
 
     inputs = tuple(leaf.clone().requires_grad_() for leaf in before)
@@ -130,17 +129,17 @@ def test_gradients_equal_central_differences():
 
 def test_usage_carries_no_gradient():
     memory, keys, gates = drawn()
-    after, _ = access(memory, keys.requires_grad_(), gates.requires_grad_(), 0.9)
+    after, _ = access(memory, keys.requires_grad_(), gates.requires_grad_(), decay=0.9)
     assert not after.usage.requires_grad
     assert after.slots.requires_grad
 
 
 def test_memories_of_a_batch_know_nothing_of_each_other():
     memory, keys, gates = drawn()
-    together, read = access(memory, keys, gates, 0.9)
+    together, read = access(memory, keys, gates, decay=0.9)
     for t in range(3):
         part = Memory(*(leaf[t : t + 1] for leaf in (memory.slots, memory.reads, memory.usage)))
-        alone, alone_read = access(part, keys[t : t + 1], gates[t : t + 1], 0.9)
+        alone, alone_read = access(part, keys[t : t + 1], gates[t : t + 1], decay=0.9)
         torch.testing.assert_close(alone.slots, together.slots[t : t + 1])
         torch.testing.assert_close(alone.usage, together.usage[t : t + 1])
         torch.testing.assert_close(alone_read, read[t : t + 1])
@@ -150,7 +149,7 @@ def test_renaming_slots_that_differ_renames_them_in_the_result():
     memory, keys, gates = drawn()
     order = torch.tensor([3, 0, 4, 1, 2])
     renamed = Memory(memory.slots[:, order], memory.reads[:, :, order], memory.usage[:, order])
-    (first, read), (second, same) = (access(m, keys, gates, 0.9) for m in (memory, renamed))
+    (first, read), (second, same) = (access(m, keys, gates, decay=0.9) for m in (memory, renamed))
     torch.testing.assert_close(read, same)
     torch.testing.assert_close(first.slots[:, order], second.slots)
 
