@@ -143,7 +143,8 @@ class MANN:
         """See ``Learner.describe``."""
         return {
             "learner": "MANN",
-            "settings": asdict(self.sizes) | {"embedding": type(self.embedding).__name__},
+            "settings": asdict(self.sizes),
+            "embedding": "learned" if any(True for _ in self.embedding.parameters()) else "pixels",
             "test_steps": None,
             "loss": "cross_entropy",
             "transductive": self.transductive,

@@ -3,7 +3,7 @@ import torch
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.data import FewShotDataset
-from automl_meta.fewshot.episodes import EpisodeSampler, _distinct
+from automl_meta.fewshot.episodes import EpisodeSampler, Sequences, _distinct
 
 
 def _generator(seed=0):
@@ -140,6 +140,25 @@ def test_distinct_respects_each_bound():
     assert (drawn < bounds.view(1, 3, 1)).all()
     assert drawn[:, 2].max() > 250
     assert drawn[:, 0].sort(-1).values.tolist() == [[0, 1, 2]] * 500
+
+
+def test_a_sequence_is_the_episode_in_an_order_of_its_own(numbered):
+    source = EpisodeSampler(numbered(*[9] * 6), ways=4, shots=1, queries=4)
+    drawn = source.sample(3, _generator(5))
+    mixed, again = (Sequences(source).sample(3, _generator(5)) for _ in range(2))
+    assert torch.equal(mixed.query_x, again.query_x)
+    assert mixed.support_x.shape == drawn.support_x.shape
+    orders = []
+    for t in range(3):
+        before, after = (
+            torch.cat([_numbers(part.support_x[t]), _numbers(part.query_x[t])]).tolist()
+            for part in (drawn, mixed)
+        )
+        orders.append([before.index(number) for number in after])
+        assert sorted(orders[t]) == list(range(20))
+        labels, moved = (torch.cat([part.support_y[t], part.query_y[t]]) for part in (drawn, mixed))
+        assert torch.equal(moved, labels[orders[t]])
+    assert orders[0] != orders[1] != orders[2]
 
 
 @pytest.mark.gpu

@@ -169,3 +169,9 @@ def test_the_gate_chooses_between_what_was_read_and_what_is_free(gate):
     reads, free = tensor([[[0.7, 0.3]]]), tensor([[[0.0, 1.0]]])
     expected = reads if gate else free
     torch.testing.assert_close(write_weights(tensor([[gate]]), reads, free), expected)
+
+
+def test_a_memory_starts_empty_and_unread():
+    memory = empty(2, 3, 4, 2, torch.zeros((), dtype=torch.float64))
+    assert memory.slots.dtype == torch.float64
+    assert not any(leaf.any() for leaf in (memory.slots, memory.reads, memory.usage))
