@@ -30,7 +30,8 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
         str,
         typer.Option(
             metavar="NAME",
-            help="maml, fomaml, anil, boil, reptile, meta-sgd, maml++, cavia, prompts, protonet, matching or snail.",
+            help="maml, fomaml, anil, boil, reptile, meta-sgd, maml++, cavia, prompts, protonet, matching, snail, "
+            "meta-networks or mann.",
         ),
     ] = "meta-sgd",
     data: Annotated[

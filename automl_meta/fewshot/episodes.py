@@ -9,7 +9,7 @@
 | C, H, W | channels, height and width of an image |
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -177,41 +177,6 @@ class EpisodeSampler:
     def _labels(self, n_tasks: int, per_class: int) -> Tensor:
         labels = torch.arange(self.ways, device=self.dataset.images.device)
         return labels.repeat_interleave(per_class).repeat(n_tasks, 1)
-
-
-@dataclass(frozen=True)
-class ShuffledSupport:
-    """Episodes of another source whose support items stand in random order, each episode's its own.
-
-    For learners that read the support as a sequence: in class-major order with one shot, the position of an item
-    would be its label.
-
-    Attributes:
-        source: Of the episodes.
-
-    Example:
-        >>> images = torch.arange(12, dtype=torch.uint8).reshape(12, 1, 1).expand(12, 4, 4)
-        >>> data = FewShotDataset.from_arrays(images, torch.arange(12) // 4)
-        >>> source = ShuffledSupport(EpisodeSampler(data, ways=3, shots=1, queries=3))
-        >>> source.sample(3, torch.Generator().manual_seed(0)).support_y.tolist()
-        [[0, 1, 2], [1, 2, 0], [2, 1, 0]]
-    """
-
-    source: EpisodeSource
-
-    def sample(self, n_tasks: int, generator: torch.Generator) -> Episodes:
-        """Draw a meta-batch; see ``EpisodeSource.sample``."""
-        drawn = self.source.sample(n_tasks, generator)
-        device = generator.device
-        # Equal keys, which would leave two items in their order, are rare: one pair in 2^24.
-        keys = torch.rand(drawn.support_x.shape[:2], generator=generator, device=device)
-        order = keys.argsort(dim=1).to(drawn.support_y.device)
-        tasks = torch.arange(n_tasks, device=order.device).unsqueeze(1)
-        return replace(
-            drawn,
-            support_x=drawn.support_x[tasks, order],
-            support_y=drawn.support_y[tasks, order],
-        )
 
 
 def distinct(bounds: Tensor, k: int, generator: torch.Generator) -> Tensor:

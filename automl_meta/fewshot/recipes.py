@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.settings import EMBEDDED, REGRESSIONS, FewShotSettings
+from automl_meta.fewshot.settings import REGRESSIONS, WITHOUT_STEPS, FewShotSettings
 from automl_meta.training import TrainingSettings
 
 _TRAINING = frozenset(field.name for field in fields(TrainingSettings))
@@ -97,8 +97,8 @@ def _defaults(learner: str, data: str, ways: int, shots: int) -> dict[str, Any]:
         "queries": 5,
         "learning_rate": 2e-3,
     }
-    if learner in EMBEDDED:
-        return _embedded(learner, ways)
+    if learner in WITHOUT_STEPS:
+        return _without_steps(learner, ways)
     changes: dict[str, dict[str, Any]] = {
         "reptile": _reptile(many, shots),
         "meta-sgd": {"test_steps": None},
@@ -109,11 +109,31 @@ def _defaults(learner: str, data: str, ways: int, shots: int) -> dict[str, Any]:
     return inner | changes.get(learner, {})
 
 
-def _embedded(learner: str, ways: int) -> dict[str, Any]:
+def _without_steps(learner: str, ways: int) -> dict[str, Any]:
+    if learner == "mann":
+        # The paper's sequences: ten drawings of each class, small; how many are support is of no importance.
+        return {
+            "train_shots": 1,
+            "queries": 9,
+            "meta_batch": 16,
+            "test_steps": None,
+            "image_size": 20,
+            "filters": 32,
+            "learning_rate": 3e-3,
+            "clip_norm": 5.0,
+        }
+    if learner == "meta-networks":
+        return {
+            "meta_batch": 8,
+            "queries": 5,
+            "test_steps": None,
+            "learning_rate": 2e-3,
+            "clip_norm": 10.0,
+        }
     values: dict[str, Any] = {"queries": 5, "test_steps": None, "learning_rate": 2e-3}
     if learner == "snail":
         return values | {"meta_batch": 16, "learning_rate": 1e-3}
-    # Nothing adapts; many classes an episode make a harder task and a better metric.
+    # Many classes an episode make a harder task and a better metric.
     return values | {"train_ways": max(20, ways), "meta_batch": 4}
 
 

@@ -14,6 +14,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from automl_meta._typing import JSON
+from automl_meta.fewshot.appearances import Follower, appearances_record, evaluate_appearances
+from automl_meta.fewshot.building import make_learner
 from automl_meta.fewshot.capture import Captured
 from automl_meta.fewshot.device import Place, computing_on
 from automl_meta.fewshot.evaluate import ACCURACY, Evaluation, evaluate
@@ -31,8 +33,8 @@ from automl_meta.fewshot.result import (
     versions_record,
     write_result,
 )
-from automl_meta.fewshot.settings import EMBEDDED, FewShotSettings
-from automl_meta.fewshot.setup import Sources, make_learner, make_sources
+from automl_meta.fewshot.settings import WITHOUT_STEPS, FewShotSettings
+from automl_meta.fewshot.setup import Sources, make_sources
 from automl_meta.metalearn import MetaParams
 from automl_meta.training import Ranks, Step, TrainingResult, train
 from automl_meta.training.ranks import joined
@@ -110,7 +112,8 @@ def run_fewshot(
         write_result(folder, document)
         _save_examples(run, trained.params, folder)
         ended = "interrupted" if trained.stopped_by == "interrupt" else "finished"
-        document |= {"tests": _tests(run, trained.params, on_test), "status": ended}
+        document |= {"tests": _tests(run, trained.params, on_test)}
+        document |= {**_appearances(run, trained.params), "status": ended}
         write_result(folder, document)
         return FewShotResult(folder, document)
 
@@ -190,6 +193,23 @@ def _tests(
     return records
 
 
+def _appearances(run: _Run, meta: dict[str, Tensor]) -> JSON:
+    """Test a learner that follows sequences on those, too."""
+    source = run.sources.sequences
+    if source is None or not isinstance(run.learner, Follower):
+        return {}
+    with run.place.autocast():
+        found = evaluate_appearances(
+            run.learner,
+            meta,
+            source,
+            episodes=run.settings.test_episodes,
+            generator=torch.Generator().manual_seed(TEST_SEED),
+            batch=_batch(run),
+        )
+    return {"appearances": appearances_record(found)}
+
+
 def _save_examples(run: _Run, meta: dict[str, Tensor], folder: Path) -> None:
     settings, source = run.settings, run.sources.test[run.settings.shots]
     steps: tuple[int | None, ...] = (_steps_of(settings, None),)
@@ -208,7 +228,7 @@ def _shifted(
 
 
 def _steps_of(settings: FewShotSettings, steps: int | None) -> int | None:
-    if settings.learner in EMBEDDED:
+    if settings.learner in WITHOUT_STEPS:
         return None
     return next(n for n in (steps, settings.test_steps, settings.inner_steps) if n is not None)
 

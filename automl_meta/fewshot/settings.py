@@ -20,15 +20,21 @@ LearnerName = Literal[
     "protonet",
     "matching",
     "snail",
+    "meta-networks",
+    "mann",
 ]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
 OMNIGLOT, HARMONIC = "omniglot", "harmonic"
 #: Sine waves of the MAML paper, and those of the Meta-SGD paper, whose frequency varies too.
 SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
 #: Learners that embed each item and never change a weight on a task: no inner steps, classification only.
-EMBEDDED = ("protonet", "matching", "snail")
+EMBEDDED = ("protonet", "matching", "snail", "meta-networks")
 #: Those of them that read the support in the order given, so that training must not always give the same one.
 IN_ORDER = ("matching", "snail")
+#: Learners without inner steps, for classification only.
+WITHOUT_STEPS = (*EMBEDDED, "mann")
+#: Learners whose number of classes is part of the network, in training as in the test.
+FIXED_WAYS = ("snail", "meta-networks", "mann")
 #: Learners whose outer gradient runs through several inner steps.
 THROUGH_STEPS = ("maml", "meta-sgd", "maml++")
 REGRESSIONS = (SINUSOID, SINUSOID_FREQUENCY, HARMONIC)
@@ -152,15 +158,14 @@ class FewShotSettings:
         if self.learner == "prompts" and self.data not in REGRESSIONS:
             rule = f"another method than prompts but for {', '.join(REGRESSIONS)}"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try cavia.")
-        if self.learner in EMBEDDED and self.data in REGRESSIONS:
+        if self.learner in WITHOUT_STEPS and self.data in REGRESSIONS:
             rule = "a method for regression"
             raise InvalidParameterError.of("learner", "fewshot", rule, self.learner, "Try maml.")
-        if self.learner == "snail" and self.train_ways not in {None, self.ways}:
-            rule, value = (
-                f"None or {self.ways} for SNAIL, whose labels have a width",
-                self.train_ways,
+        if self.learner in FIXED_WAYS and self.train_ways not in {None, self.ways}:
+            rule = f"the ways of the test, {self.ways}, for {self.learner}"
+            raise InvalidParameterError.of(
+                "train_ways", "fewshot", rule, self.train_ways, "Leave it out."
             )
-            raise InvalidParameterError.of("train_ways", "fewshot", rule, value, "Leave it out.")
 
     @property
     def is_regression(self) -> bool:

@@ -9,6 +9,7 @@ from automl_meta.fewshot.examples import Examples, load_examples
 from automl_meta.fewshot.result import TRAINING, read_result
 from automl_meta.report.fewshot_figures import (
     adapted_curves,
+    appearance_curve,
     episode_picture,
     loss_curve,
     validation_curve,
@@ -47,6 +48,11 @@ def fewshot_report(folder: Path) -> Path:
             lambda size: validation_curve(log, best_step, size, metric_of(result)),
         ),
     }
+    if "appearances" in result:
+        figures["appearances"] = (
+            _HALF,
+            lambda size: appearance_curve(result["appearances"], result["settings"]["ways"], size),
+        )
     if examples is not None:
         figures |= {
             f"episode-{i + 1}": (_WHOLE, _drawn(examples, i))

@@ -79,6 +79,33 @@ def validation_curve(log: Sequence[JSON], best_step: int, size: Size, label: str
     return figure
 
 
+def appearance_curve(appearances: Sequence[JSON], ways: int, size: Size) -> Figure:
+    """Draw the accuracy at the first, second, ... appearance of a class, with intervals, and chance.
+
+    Args:
+        appearances: Entries of a result's ``appearances``.
+        ways: Classes of an episode.
+        size: Size of the drawing.
+
+    Returns:
+        The figure.
+    """
+    numbers = np.array([entry["appearance"] for entry in appearances])
+    means = 100 * np.array([entry["mean"] for entry in appearances])
+    widths = 100 * np.array([entry["interval95"] or 0.0 for entry in appearances])
+    figure, axes = new_figure(size)
+    axes.axhline(100 / ways, linestyle=":", color=marker("s-grey"), linewidth=1.2)
+    axes.fill_between(
+        numbers, means - widths, means + widths, color=marker("accent"), alpha=0.25, linewidth=0
+    )
+    axes.plot(numbers, means, "o-", color=marker("accent"), linewidth=1.5, markersize=4)
+    axes.set_ylim(0, 100.3)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    _label(axes, "accuracy")
+    axes.set_xlabel("appearance of a class", color=marker("muted"), fontsize=9)
+    return figure
+
+
 def episode_picture(examples: Examples, which: int, size: Size) -> Figure:
     """Draw one episode: a row for each class with its support, then its queries, marked right or wrong.
 

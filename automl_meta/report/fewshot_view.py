@@ -21,6 +21,8 @@ LEARNERS = {
     "protonet": "Prototypical networks",
     "matching": "Matching networks",
     "snail": "SNAIL",
+    "meta-networks": "Meta networks",
+    "mann": "Memory-augmented network",
 }
 #: Families of functions, in the plural.
 _FUNCTIONS = {
@@ -62,6 +64,7 @@ def view(result: JSON) -> dict[str, Any]:
             "verdict": _verdict(result),
             "cards": _cards(result),
             "tests": [_test_row(test) for test in result["tests"]],
+            "appearances": [_appearance_row(entry) for entry in result.get("appearances", ())],
             "metric": metric_of(result),
             "learner": _rows(result["learner"]),
             "data": _rows(result["data"]) + _rows({"seeds": result["seeds"]}),
@@ -195,6 +198,14 @@ def _test_row(test: Mapping[str, Any]) -> dict[str, str]:
         "steps": DASH if test["steps"] is None else str(test["steps"]),
         "score": score_text(test),
         "episodes": f"{test['episodes']:,}",
+    }
+
+
+def _appearance_row(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "appearance": str(entry["appearance"]),
+        "score": score_text({"metric": "accuracy", **entry}),
+        "episodes": f"{entry['episodes']:,}",
     }
 
 

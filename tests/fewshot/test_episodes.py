@@ -3,7 +3,7 @@ import torch
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.data import FewShotDataset
-from automl_meta.fewshot.episodes import EpisodeSampler, ShuffledSupport, distinct
+from automl_meta.fewshot.episodes import EpisodeSampler, distinct
 
 
 def _generator(seed=0):
@@ -121,34 +121,6 @@ def test_refuses_episodes_that_the_data_cannot_give(numbered, ways, shots, queri
 def test_refuses_no_tasks(numbered):
     with pytest.raises(InvalidParameterError, match="'n_tasks'"):
         EpisodeSampler(numbered(2, 2), 2, 1, 1).sample(0, _generator())
-
-
-def test_a_shuffled_support_holds_the_same_items_with_their_labels(numbered):
-    sampler = EpisodeSampler(numbered(*[4] * 6), ways=3, shots=2, queries=2)
-    plain = sampler.sample(50, _generator())
-    mixed = ShuffledSupport(sampler).sample(50, _generator())
-    assert torch.equal(mixed.query_x, plain.query_x)
-    assert torch.equal(mixed.query_y, plain.query_y)
-    pairs = [
-        [
-            sorted(zip(x, y, strict=True))
-            for x, y in zip(of.tolist(), episodes.support_y.tolist(), strict=True)
-        ]
-        for episodes, of in ((e, _numbers(e.support_x)) for e in (plain, mixed))
-    ]
-    assert pairs[0] == pairs[1]
-    assert not torch.equal(mixed.support_y, plain.support_y)
-    again = ShuffledSupport(sampler).sample(50, _generator())
-    assert torch.equal(again.support_x, mixed.support_x)
-
-
-def test_every_order_of_the_support_is_equally_likely(numbered):
-    source = ShuffledSupport(EpisodeSampler(numbered(*[2] * 3), ways=3, shots=1, queries=1))
-    orders = source.sample(6000, _generator()).support_y
-    counts = (orders * torch.tensor([9, 3, 1])).sum(1).bincount()
-    counts = counts[counts > 0]
-    assert len(counts) == 6
-    assert (counts - 1000).abs().max() < 145  # five standard deviations
 
 
 def test_distinct_numbers_are_ordered_draws_without_replacement():

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.fewshot.building import make_learner
 from automl_meta.fewshot.learners import GradientLearner
 from automl_meta.fewshot.prompts import PromptedTransformer
 from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.regression import Sinusoids
-from automl_meta.fewshot.setup import make_learner
 from automl_meta.metalearn import ContextAdaptation
 from automl_meta.metalearn.losses import mean_squared_error
 

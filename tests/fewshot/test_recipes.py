@@ -27,6 +27,8 @@ def test_the_papers_numbers():
     assert recipe("protonet", ways=5).train_ways == 20
     assert recipe("meta-sgd").inner_rate == 0.4
     assert recipe("snail", ways=20).train_ways is None
+    mann = recipe("mann", shots=5)
+    assert (mann.train_shots + mann.queries, mann.meta_batch, mann.image_size) == (10, 16, 20)
 
 
 def test_changes_go_where_they_belong():
@@ -70,8 +72,13 @@ def test_regression():
         ({"learner": "reptile", "optimizer": "adam"}, "'optimizer'.*sgd without momentum"),
         ({"learner": "reptile", "momentum": 0.9}, "'optimizer'.*momentum 0.9"),
         ({"learner": "reptile", "weight_decay": 0.1}, "'optimizer'.*decay 0.1"),
+        ({"learner": "mann", "train_ways": 20}, "'train_ways'.*the ways of the test, 5, for mann"),
+        ({"learner": "mann", "data": "sinusoid"}, "'learner'.*a method for regression"),
         ({"learner": "anil", "recompute": True}, "'recompute'.*maml, meta-sgd"),
-        ({"learner": "snail", "train_ways": 20}, "'train_ways'.*None or 5 for SNAIL"),
+        (
+            {"learner": "snail", "train_ways": 20},
+            "'train_ways'.*the ways of the test, 5, for snail",
+        ),
     ],
     ids=str,
 )

@@ -13,8 +13,9 @@ from automl_meta.fewshot.examples import load_examples
 from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.result import read_result
 from automl_meta.fewshot.run import run_fewshot
-from automl_meta.fewshot.settings import EMBEDDED
+from automl_meta.fewshot.settings import WITHOUT_STEPS
 from automl_meta.fewshot.setup import make_sources
+from automl_meta.report.fewshot import fewshot_report
 from automl_meta.training import read_log
 
 SMALL = {
@@ -57,6 +58,8 @@ def settings_for(pictures, learner="maml", **changes):
         changes = {"train_ways": 3} | changes
     if learner == "reptile":
         changes = {"train_shots": 4, "test_steps": 3} | changes
+    if learner == "mann":
+        changes = {"options": {"units": 8, "slots": 8, "width": 4}} | changes
     return recipe(learner, pictures, **(SMALL | changes))
 
 
@@ -74,6 +77,8 @@ def settings_for(pictures, learner="maml", **changes):
         "protonet",
         "matching",
         "snail",
+        "meta-networks",
+        "mann",
     ],
 )
 def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
@@ -95,13 +100,27 @@ def test_every_learner_runs_and_states_what_it_did(pictures, tmp_path, learner):
     (test,) = document["tests"]
     assert (test["metric"], test["episodes"], test["shots"]) == ("accuracy", 6, 1)
     assert 0 <= test["mean"] <= 1
-    assert (test["steps"] is None) == (learner in EMBEDDED)
+    assert (test["steps"] is None) == (learner in WITHOUT_STEPS)
     weights = load_file(tmp_path / "run" / "meta.safetensors")
     assert any(name.startswith("weights.") for name in weights)
     examples = load_examples(tmp_path / "run")
     assert examples.outputs.shape == (1, 4, 6, 2)
     assert examples.episodes.ways == 2
     assert 0.9 < examples.episodes.query_x.max() <= 1
+
+
+def test_sequences_are_tested_by_appearance(pictures, tmp_path):
+    document = run_fewshot(settings_for(pictures, "mann"), tmp_path / "run").document
+    # one support item and three queries a class make four appearances
+    assert [entry["appearance"] for entry in document["appearances"]] == [1, 2, 3, 4]
+    for entry in document["appearances"]:
+        assert entry["episodes"] == 6
+        assert 0 <= entry["mean"] <= 1
+        assert entry["interval95"] >= 0
+    assert read_result(tmp_path / "run")["appearances"] == document["appearances"]
+    page = fewshot_report(tmp_path / "run").read_text("utf-8")
+    assert "By appearance" in page
+    assert (tmp_path / "run" / "appearances.svg").is_file()
 
 
 def test_training_learns(pictures, tmp_path):
@@ -111,8 +130,9 @@ def test_training_learns(pictures, tmp_path):
     assert document["training"]["best_validation"] > 0.65
 
 
-def test_a_killed_run_goes_on_to_the_same_numbers(pictures, tmp_path):
-    settings = settings_for(pictures)
+@pytest.mark.parametrize("learner", ["maml", "meta-networks", "mann"])
+def test_a_killed_run_goes_on_to_the_same_numbers(pictures, tmp_path, learner):
+    settings = settings_for(pictures, learner)
     whole = run_fewshot(settings, tmp_path / "whole").document
 
     def kill(step):
@@ -129,6 +149,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(pictures, tmp_path):
     # killed in step 4, before its checkpoint
     assert seen == [4, 5, 6]
     assert resumed.document["tests"] == whole["tests"]
+    assert resumed.document.get("appearances") == whole.get("appearances")
     assert resumed.document["started"] == read_result(tmp_path / "cut")["started"]
     ours, theirs = (load_file(tmp_path / name / "meta.safetensors") for name in ("cut", "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -266,3 +287,9 @@ def test_those_that_read_in_order_train_on_shuffled_supports(pictures, learner):
     assert len(sources.train.sample(40, generator).support_y.unique(dim=0)) > 1
     for source in (sources.validation, sources.test[1]):
         assert len(source.sample(40, generator).support_y.unique(dim=0)) == 1
+
+
+def test_an_unknown_option_of_mann_is_refused(pictures, tmp_path):
+    for options in ({"speed": 3}, {"embedding": "words"}):
+        with pytest.raises(InvalidParameterError, match="MANN"):
+            run_fewshot(settings_for(pictures, "mann", options=options), tmp_path / "mann")

@@ -6,7 +6,8 @@ from torch import nn
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.embedded import EmbeddedLearner
-from automl_meta.fewshot.episodes import Episodes, ShuffledSupport
+from automl_meta.fewshot.episodes import Episodes
+from automl_meta.fewshot.orders import ShuffledSupport
 from automl_meta.fewshot.snail import Snail, SnailSettings
 from automl_meta.metalearn.layers import Chain
 from automl_meta.metalearn.losses import cross_entropy

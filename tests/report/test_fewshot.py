@@ -221,3 +221,17 @@ def test_functions_in_the_table_of_a_suite(tmp_path: Path) -> None:
     far = "20.000 ± 0.250 (median 1.000) | 20.100 ± 0.250 (median 1.000) | 20.500 ± 0.250 (median 1.000)"
     assert f"| waves | 20 | {far} | {DASH} |" in text
     assert "5.1000 ± 0.2500" in text  # known by its own points and steps
+
+
+def test_sequences_are_shown_by_appearance(tmp_path: Path) -> None:
+    entries = [
+        {"appearance": k, "episodes": 1000, "mean": 1 - 0.7 / k, "interval95": 0.004}
+        for k in (2, 3)
+    ]
+    result = document(appearances=entries)
+    shown = [row["score"] for row in view(result)["appearances"]]
+    assert shown == ["65.00 ± 0.40 %", "76.67 ± 0.40 %"]
+    html = fewshot_report(written(tmp_path / "run", result))
+    assert "By appearance" in html.read_text()
+    assert "var(" not in (tmp_path / "run" / "appearances.svg").read_text()
+    assert "By appearance" not in fewshot_report(written(tmp_path / "b", document())).read_text()
