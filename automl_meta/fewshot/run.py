@@ -15,7 +15,6 @@ from torch import Tensor
 
 from automl_meta._typing import JSON
 from automl_meta.fewshot.capture import Captured
-from automl_meta.fewshot.device import Place, computing_on
 from automl_meta.fewshot.evaluate import ACCURACY, Evaluation, evaluate
 from automl_meta.fewshot.examples import make_examples, save_examples
 from automl_meta.fewshot.learners import Learner
@@ -35,6 +34,7 @@ from automl_meta.fewshot.settings import FewShotSettings
 from automl_meta.fewshot.setup import Sources, make_learner, make_sources
 from automl_meta.metalearn import MetaParams
 from automl_meta.training import Ranks, Step, TrainingResult, train
+from automl_meta.training.device import Place, computing_on
 from automl_meta.training.ranks import joined
 
 #: Validation and test episodes are the same for every learner and every seed of a run.
@@ -85,7 +85,9 @@ def run_fewshot(
         StoreError: If data are missing, or the folder holds another run.
     """
     with (
-        computing_on(settings.device, settings.precision, settings.threads) as place,
+        computing_on(
+            settings.device, settings.precision, settings.threads, where="fewshot"
+        ) as place,
         joined(place.device) as ranks,
     ):
         stored = None

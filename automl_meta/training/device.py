@@ -46,7 +46,11 @@ class Place:
 
 @contextmanager
 def computing_on(
-    device: str = "auto", precision: str = "float32", threads: int | None = None
+    device: str = "auto",
+    precision: str = "float32",
+    threads: int | None = None,
+    *,
+    where: str = "train",
 ) -> Iterator[Place]:
     """Set PyTorch's global switches for a run, and restore them.
 
@@ -55,6 +59,7 @@ def computing_on(
         precision: ``"float32"``; ``"tf32"`` lets matrix products of a GPU round to TF32; ``"bf16"`` computes
             in bfloat16 on a GPU, and lets a processor use it inside float32 products.
         threads: PyTorch's threads; None leaves them.
+        where: The command, for errors.
 
     Yields:
         The place.
@@ -65,7 +70,7 @@ def computing_on(
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         rule = "'auto' or 'cpu' where PyTorch sees no GPU"
-        raise InvalidParameterError.of("device", "fewshot", rule, device, "Try --device auto.")
+        raise InvalidParameterError.of("device", where, rule, device, "Try --device auto.")
     on_gpu = available and device != "cpu"
     index = int(os.environ.get("LOCAL_RANK", "0"))
     chosen = torch.device("cuda", index) if on_gpu else torch.device("cpu")
