@@ -241,7 +241,7 @@ def _first_record(run: _Run, command: str | None, stored: JSON | None) -> JSON:
             "test": TEST_SEED,
             "split": settings.split_seed,
         },
-        "device": _device_name(run.place.device),
+        "device": run.place.name,
         "precision": run.place.precision,
         "threads": run.place.threads,
         "processes": run.ranks.count,
@@ -266,7 +266,3 @@ def _training_record(trained: TrainingResult, run: _Run) -> JSON:
         "cpu_seconds": round(trained.cpu_seconds, 2),
         "thread_seconds": round(trained.seconds * run.place.threads * run.ranks.count, 2),
     }
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -36,6 +36,12 @@ class Place:
     threads: int
     notes: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The GPU's name, or ``"cpu"``."""
+        on_gpu = self.device.type == "cuda"
+        return torch.cuda.get_device_name(self.device) if on_gpu else "cpu"
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context for learning and predicting: bfloat16 on a GPU where asked for, else nothing."""
         if self.precision == "bf16" and self.device.type == "cuda":

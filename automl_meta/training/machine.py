@@ -16,10 +16,18 @@ def machine_record() -> JSON:
     return {"cpu": _cpu_name(), "cores": cores or 1}
 
 
-def versions_record() -> dict[str, str]:
-    """Return the versions that decide a result."""
+def versions_record(*packages: str) -> dict[str, str]:
+    """Return the versions that decide a result.
+
+    Args:
+        *packages: Names of further packages.
+
+    Example:
+        >>> "torch" in versions_record("safetensors")
+        True
+    """
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *packages):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
