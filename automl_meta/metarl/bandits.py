@@ -7,7 +7,7 @@
 | n | pulls of a trial |
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from gymnasium.error import ResetNeeded
@@ -46,11 +46,10 @@ class BernoulliBandits(VectorEnv[Tensor, Tensor, Tensor]):
         ([1.0, 0.0], [0.0, 1.0])
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.SAME_STEP}
-
     def __init__(self, num_envs: int, *, arms: int, pulls: int, generator: torch.Generator) -> None:
         self.num_envs, self.arms, self.pulls = num_envs, arms, pulls
         check_least(self, "BernoulliBandits", {"num_envs": 1, "arms": 2, "pulls": 1})
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
         self.generator = generator
         self.single_observation_space, self.single_action_space = Discrete(1), Discrete(arms)
         self.observation_space = batch_space(self.single_observation_space, num_envs)

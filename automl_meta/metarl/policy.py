@@ -173,5 +173,5 @@ def _orthogonal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """Return a matrix whose rows (or columns, if they are fewer) are orthonormal."""
     tall = torch.randn(max(rows, columns), min(rows, columns), generator=generator)
     q, r = torch.linalg.qr(tall)
-    q = q * r.diagonal().sign()
-    return (q if rows >= columns else q.T).contiguous()
+    turned: Tensor = q * r.diagonal().sign()
+    return (turned if rows >= columns else turned.T).contiguous()
