@@ -195,7 +195,7 @@ class PolicyPlayer:
 
 
 def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw from categorical distributions: the first of exponential clocks that run at their rates.
+    """Draw from categorical distributions: the largest logit after noise of Gumbel's distribution.
 
     Args:
         logits: Shape [B, A].
@@ -208,5 +208,7 @@ def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
         >>> draw(torch.tensor([[0.0, 50.0]]), torch.Generator().manual_seed(0))
         tensor([1])
     """
-    rates = torch.softmax(logits.detach(), dim=1)
-    return (rates / torch.empty_like(rates).exponential_(generator=generator)).argmax(1)
+    uniform = torch.rand(
+        logits.shape, generator=generator, dtype=logits.dtype, device=logits.device
+    )
+    return (logits.detach() - uniform.log_().neg_().log_()).argmax(1)

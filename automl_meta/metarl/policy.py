@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import check_least
+from automl_meta.metarl.gates import gated_update
 
 #: What a policy remembers of its trials; the first axis of each tensor is B.
 State: TypeAlias = tuple[Tensor, ...]
@@ -144,13 +145,9 @@ class RecurrentPolicy:
     ) -> tuple[Tensor, Tensor, State]:
         """See ``Policy.step``; the features are the new memory."""
         (before,) = state
-        size = self.hidden
         seen = functional.linear(inputs, params["input"], params["input_bias"])
         kept = functional.linear(before, params["recurrent"], params["recurrent_bias"])
-        gates = torch.sigmoid(seen[:, : 2 * size] + kept[:, : 2 * size])
-        reset, keep = gates.chunk(2, dim=1)
-        new = torch.tanh(torch.addcmul(seen[:, 2 * size :], reset, kept[:, 2 * size :]))
-        memory = torch.lerp(new, before, keep)
+        memory = gated_update(seen, kept, before)
         return functional.linear(memory, params["action"], params["action_bias"]), memory, (memory,)
 
     def value(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ _COMMON: dict[str, Any] = {
     "checkpoint_every": 100,
     "log_every": 10,
 }
+#: Of every run, unless told otherwise.
+_STEPS = 4000
 #: Pulls from which a trial is long: what follows an action can no longer be told from chance at its end.
 _LONG = 50
 
@@ -47,7 +49,7 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
             raise InvalidParameterError.of(name, "recipe", rule, name, "See their documentation.")
     values = _COMMON | _defaults(env, changes.get("episodes", 10))
     if "steps" not in changes and changes.get("seconds") is None:
-        values["steps"] = 3000
+        values["steps"] = _STEPS
     values |= changes
     training = {name: value for name, value in values.items() if name in _TRAINING}
     rest = {name: value for name, value in values.items() if name in _SETTINGS}
