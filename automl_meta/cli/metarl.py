@@ -56,7 +56,7 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
         typer.Option(
             metavar="TIME|STEPS",
             help="Training time without validations (90s, 20m, 1h), or a plain number of steps.  "
-            "[default: 4000]",
+            "[default: by the task]",
         ),
     ] = None,
     device: Annotated[

@@ -99,5 +99,5 @@ class BernoulliBandits(VectorEnv[Tensor, Tensor, Tensor]):
         means = self._means.gather(1, actions.unsqueeze(1)).squeeze(1)
         drawn = torch.rand(self.num_envs, generator=self.generator, device=means.device)
         over = self._ones if self._done == self.pulls else ~self._ones
-        info = {"regret": self._best - means, "final_obs": self._none}
+        info = {"expected": means, "regret": self._best - means, "final_obs": self._none}
         return self._none, (drawn < means).to(means.dtype), self._ones, over, info

@@ -26,7 +26,9 @@ class TrialEnvironment(Protocol):
 
     ``reset`` draws new tasks. Within a trial a new episode of the same task begins in the step in which one
     ends (gymnasium's same-step autoreset); the observation that ended it is ``info["final_obs"]``. The step
-    that ends the trial is marked as truncated, for all trials at once.
+    that ends the trial is marked as truncated, for all trials at once. ``info["expected"]`` is the mean of each
+    step's reward, given what was done where; ``info["regret"]``, where it is known, how far that lies below the
+    best action's.
 
     Attributes:
         num_envs: B.

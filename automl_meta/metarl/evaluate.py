@@ -31,11 +31,13 @@ class Outcome:
 
     Attributes:
         totals: Total reward of each trial, float64, shape [N].
+        expected: Mean total reward without the luck of the rewards: a less noisy estimate of the same.
         rewards: Mean reward of each episode of a trial, over the trials, shape [n].
         regrets: The same of what was lost against the best action; None where that is not known.
     """
 
     totals: Tensor
+    expected: float
     rewards: Tensor
     regrets: Tensor | None
 
@@ -100,15 +102,17 @@ def evaluate(
     for name, value in (("trials", trials), ("batch", batch)):
         if value < 1:
             raise InvalidParameterError.of(name, "evaluate", "an int >= 1", value, "Try 1000.")
-    totals, rewards, regrets = [], [], []
+    totals, expected, rewards, regrets = [], [], [], []
     for start in range(0, trials, batch):
         played = play(player, make(min(batch, trials - start), generator))
         totals.append(played.totals)
+        expected.append(played.expected.double().sum().item())
         rewards.append(_by_episode(played.rewards, episodes))
         if played.regrets is not None:
             regrets.append(_by_episode(played.regrets, episodes))
     lost = torch.stack(regrets).sum(0) / trials if regrets else None
-    return Outcome(torch.cat(totals).cpu(), torch.stack(rewards).sum(0) / trials, lost)
+    mean = sum(expected) / trials
+    return Outcome(torch.cat(totals).cpu(), mean, torch.stack(rewards).sum(0) / trials, lost)
 
 
 def _by_episode(steps: Tensor, episodes: int) -> Tensor:

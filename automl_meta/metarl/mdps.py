@@ -144,7 +144,7 @@ class TabularMDPs(VectorEnv[Tensor, Tensor, Tensor]):
         device, rows = self.generator.device, self._rows
         noise = torch.randn(self.num_envs, generator=self.generator, device=device)
         drawn = torch.rand((self.num_envs, 1), generator=self.generator, device=device)
-        rewards = self._tasks.rewards[rows, self._state, actions] + noise
+        expected = self._tasks.rewards[rows, self._state, actions]
         # Rounding may leave the last sum below 1.
         passed = (self._cumulative[rows, self._state, actions] <= drawn).sum(1)
         arrived = passed.clamp(max=self.states - 1)
@@ -152,7 +152,8 @@ class TabularMDPs(VectorEnv[Tensor, Tensor, Tensor]):
         self._state = self._start if ends else arrived
         terminated = torch.full((self.num_envs,), ends, device=device)
         over = torch.full((self.num_envs,), self._done == self.steps, device=device)
-        return self._state, rewards, terminated, over, {"final_obs": arrived}
+        info = {"expected": expected, "final_obs": arrived}
+        return self._state, expected + noise, terminated, over, info
 
     def _drawn(self) -> TabularTasks:
         shape, generator = (self.num_envs, self.states, self.actions), self.generator

@@ -57,12 +57,14 @@ class Trials:
     Attributes:
         actions: Shape [T, B].
         rewards: Shape [T, B].
+        expected: Their means, given what was done where: rewards without their luck, shape [T, B].
         regrets: Mean reward lost in each step against the best action, shape [T, B]; None where the
             environment does not tell.
     """
 
     actions: Tensor
     rewards: Tensor
+    expected: Tensor
     regrets: Tensor | None
 
     @property
@@ -84,7 +86,7 @@ def play(player: Player, environment: TrialEnvironment, *, seed: int | None = No
     """
     player.begin(environment)
     observations, _ = environment.reset(seed=seed)
-    actions, rewards, regrets = [], [], []
+    actions, rewards, expected, regrets = [], [], [], []
     for _ in range(environment.steps):
         chosen = player.act(observations)
         following, reward, terminated, _, info = environment.step(chosen)
@@ -94,10 +96,11 @@ def play(player: Player, environment: TrialEnvironment, *, seed: int | None = No
         observations = following
         actions.append(chosen)
         rewards.append(reward)
+        expected.append(info["expected"])
         regrets.append(info.get("regret"))
     known = [regret for regret in regrets if regret is not None]
     lost = torch.stack(known) if len(known) == len(regrets) else None
-    return Trials(torch.stack(actions), torch.stack(rewards), lost)
+    return Trials(torch.stack(actions), torch.stack(rewards), torch.stack(expected), lost)
 
 
 def n_inputs(environment: TrialEnvironment) -> int:

@@ -10,6 +10,7 @@ from automl_meta.training import TrainingSettings
 _TRAINING = frozenset(field.name for field in fields(TrainingSettings))
 _SETTINGS = frozenset(field.name for field in fields(MetaRLSettings)) - {"training"}
 _COMMON: dict[str, Any] = {
+    "steps": 4000,
     "learning_rate": 5e-3,
     "schedule": "linear",
     "clip_norm": 0.5,
@@ -17,8 +18,6 @@ _COMMON: dict[str, Any] = {
     "checkpoint_every": 100,
     "log_every": 10,
 }
-#: Of every run, unless told otherwise.
-_STEPS = 4000
 #: Pulls from which a trial is long: what follows an action can no longer be told from chance at its end.
 _LONG = 50
 
@@ -48,8 +47,8 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
             rule = "a name of MetaRLSettings or TrainingSettings"
             raise InvalidParameterError.of(name, "recipe", rule, name, "See their documentation.")
     values = _COMMON | _defaults(env, changes.get("episodes", 10))
-    if "steps" not in changes and changes.get("seconds") is None:
-        values["steps"] = _STEPS
+    if changes.get("seconds") is not None:
+        del values["steps"]
     values |= changes
     training = {name: value for name, value in values.items() if name in _TRAINING}
     rest = {name: value for name, value in values.items() if name in _SETTINGS}
@@ -58,7 +57,19 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
 
 def _defaults(env: str, episodes: int) -> dict[str, Any]:
     if env == MDPS:
-        return {"hidden": 128, "trace": 0.3, "discount": 0.99, "test_trials": 1000}
+        return {
+            "steps": 3000,
+            "hidden": 128,
+            "meta_batch": 250,
+            "discount": 0.99,
+            "trace": 0.9,
+            "validation_trials": 1000,
+            "test_trials": 1000,
+        }
     if episodes >= _LONG:
-        return {"trace": 0.9, "test_trials": 10000 if episodes <= 100 else 2000}
-    return {}
+        return {
+            "steps": 3000,
+            "trace": 0.9,
+            "test_trials": 10000 if episodes <= 100 else 2000,
+        }
+    return {"validation_trials": 10000}

@@ -147,7 +147,9 @@ def _train(
         settings=settings.training,
         generator=run.generator,
         validate=lambda params: (
-            -_judge(run, _learned(run, params), VALIDATION_SEED, settings.validation_trials).mean
+            -_judge(
+                run, _learned(run, params), VALIDATION_SEED, settings.validation_trials
+            ).expected
         ),
         folder=folder / TRAINING,
         # A folder without a checkpoint starts afresh, so that a run killed early can be resumed as well.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from automl_meta.exceptions import InvalidParameterError, check_least
+from automl_meta.exceptions import InvalidParameterError
 from automl_meta.training import TrainingSettings
 
 LearnerName = Literal["rl2"]
@@ -76,7 +76,11 @@ class MetaRLSettings:
         least |= dict.fromkeys(("validation_trials", "test_trials"), 2)
         least |= dict.fromkeys(("episodes", "episode_steps", "hidden"), 1)
         least |= {"seed": 0} | ({} if self.threads is None else {"threads": 1})
-        check_least(self, "metarl", least)
+        for name, low in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                rule = f"an int >= {low}"
+                raise InvalidParameterError.of(name, "metarl", rule, value, f"Try {max(low, 10)}.")
         for name, names in _CHOICES.items():
             if getattr(self, name) not in names:
                 rule, value = f"one of {', '.join(names)}", getattr(self, name)

@@ -8,6 +8,7 @@ from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metarl.bandits import BernoulliBandits
 from automl_meta.metarl.baselines import BANDIT_RULES, IndexPlayer
 from automl_meta.metarl.environment import TrialEnvironment
+from automl_meta.metarl.gittins import MOST_PULLS
 from automl_meta.metarl.mdps import TabularMDPs
 from automl_meta.metarl.planning import MDP_RULES, PlanningPlayer
 from automl_meta.metarl.play import Player, n_actions, n_inputs
@@ -64,10 +65,11 @@ def make_rules(settings: MetaRLSettings) -> dict[str, Callable[[torch.Generator]
     """Return what is set beside the learner, by name: a generator to the player.
 
     Args:
-        settings: Of the run.
+        settings: Of the run; beyond ``MOST_PULLS`` pulls the Gittins index is left out.
     """
     if settings.env == BANDITS:
-        return {name: _index_player(name) for name in BANDIT_RULES}
+        left_out = {"gittins"} if settings.episodes > MOST_PULLS else set()
+        return {name: _index_player(name) for name in BANDIT_RULES if name not in left_out}
     return {name: _planning_player(name) for name in MDP_RULES}
 
 

@@ -49,6 +49,7 @@ def test_rewards_follow_the_probabilities():
     _, rewards, _, _, info = bandits.step(actions)
     assert rewards[actions == 0].mean() == pytest.approx(0.2, abs=0.01)
     assert rewards[actions == 1].mean() == pytest.approx(0.9, abs=0.01)
+    assert torch.allclose(info["expected"], torch.where(actions == 0, 0.2, 0.9))
     assert torch.allclose(info["regret"], torch.where(actions == 0, 0.7, 0.0))
 
 

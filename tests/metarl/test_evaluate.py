@@ -27,6 +27,7 @@ def test_an_outcome_adds_up():
     assert outcome.rewards.shape == outcome.regrets.shape == (6,)
     assert outcome.rewards.sum().item() == pytest.approx(outcome.mean)
     assert outcome.mean == pytest.approx(3, abs=0.4)
+    assert outcome.expected == pytest.approx(outcome.mean, abs=0.4)
     assert outcome.regrets.sum().item() == pytest.approx(6 * 0.25, abs=0.3)  # best of three: 3/4
 
 
@@ -66,6 +67,13 @@ def test_the_interval_covers_the_mean():
     assert half_interval(values) == pytest.approx(1.96 * math.sqrt(5 / 3) / 2)
     assert math.isnan(half_interval(values[:1]))
     assert judged(greedy).interval95 == pytest.approx(half_interval(judged(greedy).totals))
+
+
+def test_what_is_expected_is_what_the_best_arms_pay_less_the_regret():
+    outcome, best = judged(greedy, batch=250), bandits(250, torch.Generator().manual_seed(0))
+    best.reset()
+    wanted = 6 * best.tasks.amax(1).mean().item() - outcome.regrets.sum().item()
+    assert outcome.expected == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["trials", "batch"])

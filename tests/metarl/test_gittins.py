@@ -30,7 +30,7 @@ def test_what_is_unknown_and_lasts_is_worth_more():
     assert ten_left[2, 0] > ten_left[1, 0] > ten_left[0, 0] > ten_left[0, 1]
 
 
-@pytest.mark.parametrize(("pulls", "discount"), [(0, 1.0), (5, 0.0), (5, 1.1)])
+@pytest.mark.parametrize(("pulls", "discount"), [(0, 1.0), (501, 1.0), (5, 0.0), (5, 1.1)])
 def test_wrong_values_are_refused(pulls, discount):
     with pytest.raises(InvalidParameterError, match="of gittins_indices"):
         gittins_indices(pulls, discount)

@@ -72,6 +72,7 @@ def test_the_distributions_are_those_of_the_paper(make_mdps):
     assert transitions.var(dim=0).mean() == pytest.approx(1 / 18, abs=0.002)  # Dirichlet(1, 1, 1)
     actions = torch.zeros(20000, dtype=torch.int64)
     _, rewards, _, _, info = mdps.step(actions)
+    assert torch.equal(info["expected"], means[:, 0, 0])
     noise = rewards - means[:, 0, 0]
     assert noise.mean() == pytest.approx(0, abs=0.03)
     assert noise.var() == pytest.approx(1, abs=0.04)

@@ -43,3 +43,8 @@ def test_published_figures():
     assert published(recipe("rl2", "bandits", arms=10, episodes=100))["snail"] == 83.5
     assert published(recipe("rl2", "bandits", arms=3)) == {}
     assert published(recipe("rl2", "mdps")) == {}
+
+
+def test_a_number_that_is_not_whole_is_refused():
+    with pytest.raises(InvalidParameterError, match="'hidden' parameter of metarl must be an int"):
+        recipe(hidden=2.5)
