@@ -10,10 +10,21 @@ from matplotlib.ticker import MaxNLocator
 
 from automl_meta._typing import JSON
 from automl_meta.report.metarl_view import METHODS
-from automl_meta.report.svg import SERIES, Size, marker, new_figure
+from automl_meta.report.svg import Size, marker, new_figure
 
 #: Methods that the curves leave out: the second form of a method says little in a picture.
 _UNDRAWN = {"rl2-drawn", "ucb1"}
+#: A method has one colour in all pictures; learned ones, which are none of these, have orange.
+_COLOURS = {
+    "random": "s-grey",
+    "greedy": "s-purple",
+    "ucb1-tuned": "s-green",
+    "thompson": "s-yellow",
+    "gittins": "s-blue",
+    "psrl": "s-yellow",
+    "optimistic-psrl": "s-green",
+    "informed": "s-blue",
+}
 
 
 def learning_curve(log: Sequence[JSON], best_step: int, levels: JSON, size: Size) -> Figure | None:
@@ -89,7 +100,7 @@ def _curves(
             range(1, len(values) + 1),
             values,
             "-" if place == 0 else "--",
-            color=marker(SERIES[(place + 1) % len(SERIES)]),
+            color=marker(_COLOURS.get(name, "s-orange")),
             linewidth=2.0 if place == 0 else 1.3,
             label=METHODS.get(name, name),
         )
