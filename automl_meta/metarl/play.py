@@ -211,7 +211,7 @@ def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
         >>> draw(torch.tensor([[0.0, 50.0]]), torch.Generator().manual_seed(0))
         tensor([1])
     """
-    uniform = torch.rand(
-        logits.shape, generator=generator, dtype=logits.dtype, device=logits.device
-    )
+    # Coarser noise than float32 would round to 1, whose logarithm has none.
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    uniform = torch.rand(logits.shape, generator=generator, dtype=dtype, device=logits.device)
     return (logits.detach() - uniform.log_().neg_().log_()).argmax(1)

@@ -147,7 +147,8 @@ class RecurrentPolicy:
         (before,) = state
         seen = functional.linear(inputs, params["input"], params["input_bias"])
         kept = functional.linear(before, params["recurrent"], params["recurrent_bias"])
-        memory = gated_update(seen, kept, before)
+        # Under autocast products are coarser than the memory, which is kept as precise as the weights.
+        memory = gated_update(seen.to(before.dtype), kept.to(before.dtype), before)
         return functional.linear(memory, params["action"], params["action_bias"]), memory, (memory,)
 
     def value(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:

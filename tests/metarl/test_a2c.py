@@ -108,3 +108,12 @@ def test_the_meta_gradient_has_the_parameters_shapes(make_bandits, rng):
     assert not loss.requires_grad
     assert {n: g.shape for n, g in grads.items()} == {n: p.shape for n, p in params.items()}
     assert all(not leaf.requires_grad for leaf in params.values())
+
+
+def test_coarse_products_give_a_coarse_gradient(make_bandits, rng):
+    bandits = make_bandits(n=8)
+    policy = RecurrentPolicy(n_inputs(bandits), 3, hidden=4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, grads = meta_gradient(policy, policy.init(rng), bandits, rng, LossWeights())
+    assert loss.isfinite()
+    assert all(grad.dtype == torch.float32 and grad.isfinite().all() for grad in grads.values())
