@@ -1,13 +1,13 @@
 """Figures that papers published for the same tasks: mean total reward of a trial.
 
-Each is of its authors' own test tasks and training; no interval was published beside most of them.
+Each is of its authors' own test tasks and training; quoted without a copy at hand to check them.
 """
 
 from automl_meta.metarl.settings import BANDITS, MetaRLSettings
 
 #: (pulls, arms) -> method -> mean total reward on Bernoulli bandits.
-#: Duan et al. (2016), RL^2, table 1, arXiv:1611.02779 (rl2 and random);
-#: Mishra et al. (2018), A Simple Neural Attentive Meta-Learner, table 3, arXiv:1707.03141 (snail).
+#: Duan et al. (2016), RL^2, arXiv:1611.02779 (rl2 and random);
+#: Mishra et al. (2018), A Simple Neural Attentive Meta-Learner, arXiv:1707.03141 (snail).
 _BANDITS: dict[tuple[int, int], dict[str, float]] = {
     (10, 5): {"rl2": 6.7, "snail": 6.6, "random": 5.0},
     (10, 10): {"rl2": 6.7, "snail": 6.7, "random": 5.0},
