@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from automl_meta.exceptions import InvalidParameterError, check_least
-from automl_meta.fewshot.device import imports_unwatched, keep_freed_memory
+from automl_meta.training.device import imports_unwatched, keep_freed_memory
 
 WHERE = "benchmark engine"
 EXECUTIONS = ("folded", "vectorized", "looped")

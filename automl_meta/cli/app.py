@@ -16,6 +16,7 @@ from automl_meta.cli import (
     families,
     fewshot,
     fit,
+    metarl,
     predict,
     suggest,
     tasks,
@@ -61,6 +62,7 @@ for module in (
     suggest,
     compare,
     fewshot,
+    metarl,
     bench,
     doctor,
 ):

@@ -19,6 +19,7 @@ _PACKAGES = (
     "xgboost",
     "catboost",
     "optuna-dashboard",
+    "gymnasium",
 )
 _PROBE_SECONDS = 4.0
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl_meta.cli.values import decimal, duration, whole
+from automl_meta.cli.values import budget as read_budget
+from automl_meta.cli.values import decimals, whole
 
 if TYPE_CHECKING:
     from automl_meta.fewshot.result import FewShotResult
@@ -193,8 +194,8 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
             patience=patience,
             test_episodes=test_episodes,
         ),
-        **_decimals(inner_rate=inner_rate, learning_rate=learning_rate),
-        **_budget(budget),
+        **decimals(_WHERE, inner_rate=inner_rate, learning_rate=learning_rate),
+        **read_budget(budget, _WHERE),
     }
     given = {name: value for name, value in options.items() if value is not None}
     if suite is not None:
@@ -276,18 +277,3 @@ def _wholes(**texts: str | None) -> dict[str, int]:
         for name, text in texts.items()
         if text is not None
     }
-
-
-def _decimals(**texts: str | None) -> dict[str, float]:
-    return {
-        name: decimal(text, name, where=_WHERE) for name, text in texts.items() if text is not None
-    }
-
-
-def _budget(text: str | None) -> dict[str, float | int]:
-    """A plain number is a number of steps, all else a duration."""
-    if text is None:
-        return {}
-    if text.strip().lstrip("+-").isdigit():
-        return {"steps": whole(text, "budget", low=1, where=_WHERE)}
-    return {"seconds": duration(text, "budget", _WHERE)}

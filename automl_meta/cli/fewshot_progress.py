@@ -1,4 +1,4 @@
-"""Live progress of a few-shot run on stderr, and its answer to Ctrl-C."""
+"""Live progress of a training with a test on stderr, and its answer to Ctrl-C."""
 
 import os
 import sys
@@ -16,7 +16,9 @@ Listeners = tuple[Callable[["Step"], bool], Callable[[int, int], None]]
 
 
 @contextmanager
-def following(name: str) -> Iterator[Listeners]:
+def following(
+    name: str, *, tested: str = "episodes", shown: Callable[[float], str] = "{:.4f}".format
+) -> Iterator[Listeners]:
     """Yield listeners for the steps and the test of a run, which print its progress on stderr.
 
     A terminal gets a live bar, all else a line at each validation. The first Ctrl-C makes the step
@@ -24,13 +26,15 @@ def following(name: str) -> Iterator[Listeners]:
 
     Args:
         name: Of the run.
+        tested: What the test counts.
+        shown: A validation loss to what is shown of it.
     """
     if os.environ.get("RANK", "0") != "0":  # under torchrun the first process speaks for all
         yield (lambda _: False), (lambda *_: None)
         return
     with (
         GracefulInterrupt(lambda: print(STOPPING, file=sys.stderr)) as interrupt,
-        _bar(name) if sys.stderr.isatty() else _lines(name) as show,
+        _bar(name, shown) if sys.stderr.isatty() else _lines(name, tested, shown) as show,
     ):
 
         def on_step(step: "Step") -> bool:
@@ -41,20 +45,22 @@ def following(name: str) -> Iterator[Listeners]:
 
 
 @contextmanager
-def _lines(name: str) -> Iterator[Callable[[Any], None]]:
+def _lines(
+    name: str, tested: str, shown: Callable[[float], str]
+) -> Iterator[Callable[[Any], None]]:
     def show(event: Any) -> None:
         if isinstance(event, tuple):
             done, total = event
             if done == total:
-                print(f"{name}: tested on {total} episodes", file=sys.stderr, flush=True)
+                print(f"{name}: tested on {total} {tested}", file=sys.stderr, flush=True)
         elif event.validation is not None:
-            print(f"{name}: {_text(event)}", file=sys.stderr, flush=True)
+            print(f"{name}: {_text(event, shown)}", file=sys.stderr, flush=True)
 
     yield show
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Callable[[Any], None]]:
+def _bar(name: str, shown: Callable[[float], str]) -> Iterator[Callable[[Any], None]]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     bar = Progress(
@@ -75,7 +81,7 @@ def _bar(name: str) -> Iterator[Callable[[Any], None]]:
             bar.update(line, description=f"{name}: testing", completed=done, total=total, state="")
             return
         if event.validation is not None:
-            judged[0] = f", validation {event.validation:.4f}"
+            judged[0] = f", validation {shown(event.validation)}"
         loss = "undefined" if event.loss is None else f"{event.loss:.3f}"
         state = f"step {event.number}, loss {loss}{judged[0]}"
         bar.update(line, completed=event.progress, state=state)
@@ -90,11 +96,9 @@ def _console() -> Any:
     return Console(stderr=True)
 
 
-def _text(step: "Step") -> str:
+def _text(step: "Step", shown: Callable[[float], str]) -> str:
     left = step.seconds * (1 / step.progress - 1)
     minutes, seconds = divmod(round(left), 60)
     loss = "undefined" if step.loss is None else f"{step.loss:.3f}"
-    return (
-        f"step {step.number}, loss {loss}, validation {step.validation:.4f}, "
-        f"{minutes}:{seconds:02d} left"
-    )
+    judged = "undefined" if step.validation is None else shown(step.validation)
+    return f"step {step.number}, loss {loss}, validation {judged}, {minutes}:{seconds:02d} left"

@@ -1,4 +1,4 @@
-"""The screen after ``fit`` and ``fewshot``: what was found, how good it is, where it lies."""
+"""The screen after ``fit``, ``fewshot`` and ``metarl``: what was found, how good it is, where it lies."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from automl_meta._typing import JSON
 from automl_meta.cli.screen import bold, columns, dim
 from automl_meta.report.ensemble import used_ensemble
 from automl_meta.report.fewshot_view import view as fewshot_view
+from automl_meta.report.metarl_view import view as metarl_view
 from automl_meta.report.text import duration, number, setting
 from automl_meta.report.view import view
 
@@ -59,6 +60,33 @@ def fewshot_summary(document: JSON, path: Path) -> str:
         ["", "Ended by Ctrl-C; --resume goes on."] if training["stopped_by"] == "interrupt" else []
     )
     return "\n".join([bold(shown["title"]), shown["subtitle"], "", columns(rows), *ended])
+
+
+def metarl_summary(document: JSON, path: Path) -> str:
+    """Return the summary of a meta-reinforcement-learning run.
+
+    Args:
+        document: Its ``result.json``.
+        path: Folder of the run.
+
+    Returns:
+        Lines of text for a terminal.
+    """
+    shown, training = metarl_view(document), document["training"]
+    rows = [
+        [row["name"], bold(row["score"]), row["ahead"], row["published"]]
+        for row in shown["methods"]
+    ]
+    header = ["method", "total reward", "learned ahead by", "published"]
+    facts = [
+        [dim(card["label"]), f"{card['value']}  {card['note']}"] for card in shown["cards"][1:]
+    ]
+    facts.append([dim("report"), str(path / "report.html")])
+    parts = [bold(shown["title"]), shown["subtitle"], ""]
+    parts += [columns(rows, header=header), "", columns(facts)]
+    if training["stopped_by"] == "interrupt":
+        parts += ["", "Ended by Ctrl-C; --resume goes on."]
+    return "\n".join(parts)
 
 
 def _facts(document: JSON) -> list[tuple[str, str]]:

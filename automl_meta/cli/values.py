@@ -87,3 +87,67 @@ def decimal(text: str, name: str, where: str = "fit") -> float:
         remedy = f"Try --{name.replace('_', '-')} 0.01."
         raise InvalidParameterError.of(name, where, "a finite number > 0", text, remedy)
     return value
+
+
+def wholes(where: str, **texts: tuple[str | None, int]) -> dict[str, int]:
+    """Read integers; options that were not given are left out.
+
+    Args:
+        where: The command.
+        **texts: Name of an option to what the user wrote and the smallest allowed value.
+
+    Raises:
+        InvalidParameterError: If one is no integer or too small.
+
+    Example:
+        >>> wholes("metarl", arms=("5", 2), seed=(None, 0))
+        {'arms': 5}
+    """
+    return {
+        name: whole(text, name, low=low, where=where)
+        for name, (text, low) in texts.items()
+        if text is not None
+    }
+
+
+def decimals(where: str, **texts: str | None) -> dict[str, float]:
+    """Read positive finite numbers; options that were not given are left out.
+
+    Args:
+        where: The command.
+        **texts: Name of an option to what the user wrote.
+
+    Raises:
+        InvalidParameterError: If one is no number, or not positive and finite.
+
+    Example:
+        >>> decimals("metarl", trace="0.9", discount=None)
+        {'trace': 0.9}
+    """
+    return {
+        name: decimal(text, name, where=where) for name, text in texts.items() if text is not None
+    }
+
+
+def budget(text: str | None, where: str) -> dict[str, float | int]:
+    """Read a budget: a plain number is a number of steps, all else a duration.
+
+    Args:
+        text: What the user wrote, or None.
+        where: The command.
+
+    Returns:
+        ``steps`` or ``seconds``, or nothing.
+
+    Raises:
+        InvalidParameterError: If it is neither.
+
+    Example:
+        >>> budget("500", "metarl"), budget("2m", "metarl"), budget(None, "metarl")
+        ({'steps': 500}, {'seconds': 120.0}, {})
+    """
+    if text is None:
+        return {}
+    if text.strip().lstrip("+-").isdigit():
+        return {"steps": whole(text, "budget", low=1, where=where)}
+    return {"seconds": duration(text, "budget", where)}

@@ -17,7 +17,6 @@ from automl_meta._typing import JSON
 from automl_meta.fewshot.appearances import Follower, appearances_record, evaluate_appearances
 from automl_meta.fewshot.building import make_learner
 from automl_meta.fewshot.capture import Captured
-from automl_meta.fewshot.device import Place, computing_on
 from automl_meta.fewshot.evaluate import ACCURACY, Evaluation, evaluate
 from automl_meta.fewshot.examples import make_examples, save_examples
 from automl_meta.fewshot.learners import Learner
@@ -37,6 +36,7 @@ from automl_meta.fewshot.settings import WITHOUT_STEPS, FewShotSettings
 from automl_meta.fewshot.setup import Sources, make_sources
 from automl_meta.metalearn import MetaParams
 from automl_meta.training import Ranks, Step, TrainingResult, train
+from automl_meta.training.device import Place, computing_on
 from automl_meta.training.ranks import joined
 
 #: Validation and test episodes are the same for every learner and every seed of a run.
@@ -87,7 +87,9 @@ def run_fewshot(
         StoreError: If data are missing, or the folder holds another run.
     """
     with (
-        computing_on(settings.device, settings.precision, settings.threads) as place,
+        computing_on(
+            settings.device, settings.precision, settings.threads, where="fewshot"
+        ) as place,
         joined(place.device) as ranks,
     ):
         stored = None
@@ -259,7 +261,7 @@ def _first_record(run: _Run, command: str | None, stored: JSON | None) -> JSON:
             "test": TEST_SEED,
             "split": settings.split_seed,
         },
-        "device": _device_name(run.place.device),
+        "device": run.place.name,
         "precision": run.place.precision,
         "threads": run.place.threads,
         "processes": run.ranks.count,
@@ -284,7 +286,3 @@ def _training_record(trained: TrainingResult, run: _Run) -> JSON:
         "cpu_seconds": round(trained.cpu_seconds, 2),
         "thread_seconds": round(trained.seconds * run.place.threads * run.ranks.count, 2),
     }
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

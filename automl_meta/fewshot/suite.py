@@ -17,19 +17,15 @@ published = 98.7      # accuracy in % of the paper, shown beside; or a mean squa
 ```
 """
 
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automl_meta._resources import tasks_folder
-from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.result import RESULT, FewShotResult, read_result
 from automl_meta.fewshot.settings import FewShotSettings
-
-_OWN = {"name", "published"}
+from automl_meta.training.suite import check_chosen, completed, read_suite
 
 
 @dataclass(frozen=True)
@@ -70,11 +66,7 @@ class FewShotSuite:
         Raises:
             InvalidParameterError: If one is unknown.
         """
-        names = [run.name for run in self.runs]
-        for name in only:
-            if name not in names:
-                rule = f"one of {', '.join(names)}"
-                raise InvalidParameterError.of("only", "fewshot", rule, name, "Correct it.")
+        check_chosen(only, [run.name for run in self.runs], "fewshot")
         return tuple(run for run in self.runs if not only or run.name in only)
 
 
@@ -92,23 +84,13 @@ def load_fewshot_suite(suite: str | Path, **changes: Any) -> FewShotSuite:
         >>> load_fewshot_suite("omniglot").runs[0].settings.data
         'omniglot'
     """
-    path = _located(suite)
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path} is no valid TOML: {error}. Correct the file."
-        raise InvalidParameterError(msg) from error
-    entries, defaults = document.get("run"), document.get("defaults", {})
-    if not isinstance(entries, list) or not entries or not isinstance(defaults, dict):
-        rule = "one [[run]] table at least, and [defaults] a table"
-        raise InvalidParameterError.of("run", str(path), rule, entries, "Add a [[run]] table.")
-    runs = tuple(_entry(entry, defaults, changes, path.name) for entry in entries)
-    if len({run.name for run in runs}) != len(runs):
-        names = [run.name for run in runs]
-        raise InvalidParameterError.of("name", path.name, "unique", names, "Rename one.")
-    return FewShotSuite(
-        str(document.get("title", path.stem)), runs, tuple(map(str, document.get("notes", ())))
-    )
+    file = read_suite(suite, changes, command="fewshot", example="omniglot")
+    runs = []
+    for entry in file.entries:
+        settings = completed(entry, recipe, file.file, ignored=("published",))
+        published = entry.values.get("published")
+        runs.append(SuiteRun(entry.name, settings, None if published is None else float(published)))
+    return FewShotSuite(file.title, tuple(runs), file.notes)
 
 
 def run_suite(
@@ -149,32 +131,3 @@ def stored_results(suite: FewShotSuite, folder: Path) -> dict[str, FewShotResult
         for entry in suite.runs
         if (folder / entry.name / RESULT).is_file()
     }
-
-
-def _located(suite: str | Path) -> Path:
-    shipped = tasks_folder() / f"{Path(suite).name.removesuffix('.toml')}.toml"
-    for path in (Path(suite), shipped):
-        if path.is_file():
-            return path
-    rule = "a TOML file or a shipped suite"
-    raise InvalidParameterError.of("suite", "fewshot", rule, str(suite), "Try omniglot.")
-
-
-def _entry(
-    entry: Mapping[str, Any], defaults: Mapping[str, Any], changes: Mapping[str, Any], where: str
-) -> SuiteRun:
-    merged = {**defaults, **entry}
-    # A budget replaces the other kind of budget.
-    if {"steps", "seconds"} & changes.keys():
-        merged = {k: v for k, v in merged.items() if k not in {"steps", "seconds"}}
-    merged |= changes
-    name, published = merged.get("name"), merged.get("published")
-    if not isinstance(name, str) or not name or Path(name).name != name:
-        rule = "a name without slashes"
-        raise InvalidParameterError.of("name", where, rule, name, 'Add name = "maml-5-way".')
-    try:
-        settings = recipe(**{key: value for key, value in merged.items() if key not in _OWN})
-    except TypeError as error:
-        msg = f"Run {name!r} of {where} is incomplete or of wrong types: {error}. Correct it."
-        raise InvalidParameterError(msg) from error
-    return SuiteRun(name, settings, None if published is None else float(published))

@@ -1,9 +1,6 @@
 """The report of one few-shot run: ``report.html`` and its figures as files of their own."""
 
-from collections.abc import Callable
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from automl_meta.fewshot.examples import Examples, load_examples
 from automl_meta.fewshot.result import TRAINING, read_result
@@ -16,13 +13,11 @@ from automl_meta.report.fewshot_figures import (
 )
 from automl_meta.report.fewshot_view import metric_of, view
 from automl_meta.report.page import render
-from automl_meta.report.svg import Size, svg_text
+from automl_meta.report.svg import Draw, Size, responsive, svg_text
 from automl_meta.training import read_log
 
 _HALF, _WHOLE, _NARROW = Size(5.2, 3.0), Size(7.6, 3.2), Size(4.0, 2.8, narrow=True)
 _EPISODES = 2
-#: Draws for a size; None where there is nothing to draw.
-_Draw = Callable[[Size], Figure | None]
 
 
 def fewshot_report(folder: Path) -> Path:
@@ -41,7 +36,7 @@ def fewshot_report(folder: Path) -> Path:
     result, log, examples = read_result(folder), read_log(folder / TRAINING), load_examples(folder)
     values = view(result)
     best_step = (result["training"] or {}).get("best_step", -1)
-    figures: dict[str, tuple[Size, _Draw]] = {
+    figures: dict[str, tuple[Size, Draw]] = {
         "loss": (_HALF, lambda size: loss_curve(log, size)),
         "validation": (
             _HALF,
@@ -58,7 +53,9 @@ def fewshot_report(folder: Path) -> Path:
             f"episode-{i + 1}": (_WHOLE, _drawn(examples, i))
             for i in range(min(_EPISODES, len(examples.episodes)))
         }
-    drawings = {name: _responsive(name, wide, draw) for name, (wide, draw) in figures.items()}
+    drawings = {
+        name: responsive(name, wide, _NARROW, draw) for name, (wide, draw) in figures.items()
+    }
     for name, (wide, draw) in figures.items():
         figure = draw(wide)
         if figure is not None:
@@ -74,15 +71,6 @@ def fewshot_report(folder: Path) -> Path:
     return html
 
 
-def _drawn(examples: Examples, which: int) -> _Draw:
+def _drawn(examples: Examples, which: int) -> Draw:
     picture = adapted_curves if examples.episodes.ways is None else episode_picture
     return lambda size: picture(examples, which, size)
-
-
-def _responsive(name: str, wide: Size, draw: _Draw) -> list[tuple[str, str]]:
-    pairs = []
-    for css, size in (("wide", wide), ("narrow", _NARROW)):
-        figure = draw(size)
-        if figure is not None:
-            pairs.append((css, svg_text(figure, name=f"{name}-{css}")))
-    return pairs

@@ -6,7 +6,7 @@ from typing import Any
 from automl_meta._typing import JSON
 from automl_meta.exceptions import StoreError
 from automl_meta.fewshot.result import SCHEMA
-from automl_meta.report.text import DASH, duration, number, setting
+from automl_meta.report.text import DASH, STOPPED, duration, fact_rows, number
 
 LEARNERS = {
     "maml": "MAML",
@@ -31,12 +31,6 @@ _FUNCTIONS = {
     "harmonic": "harmonics",
 }
 _DIVERGES = "diverges"
-_STOPPED = {
-    "steps": "all steps were done",
-    "seconds": "the time was over",
-    "patience": "validation no longer improved",
-    "interrupt": "interrupted by the user",
-}
 
 
 def view(result: JSON) -> dict[str, Any]:
@@ -66,11 +60,11 @@ def view(result: JSON) -> dict[str, Any]:
             "tests": [_test_row(test) for test in result["tests"]],
             "appearances": [_appearance_row(entry) for entry in result.get("appearances", ())],
             "metric": metric_of(result),
-            "learner": _rows(result["learner"]),
-            "data": _rows(result["data"]) + _rows({"seeds": result["seeds"]}),
-            "settings": _rows({k: v for k, v in settings.items() if k != "training"}),
-            "training": _rows(settings["training"]),
-            "versions": _rows(result["versions"]),
+            "learner": fact_rows(result["learner"]),
+            "data": fact_rows(result["data"]) + fact_rows({"seeds": result["seeds"]}),
+            "settings": fact_rows({k: v for k, v in settings.items() if k != "training"}),
+            "training": fact_rows(settings["training"]),
+            "versions": fact_rows(result["versions"]),
             "machine": _machine(result),
             "notes": result["notes"],
             "command": result["command"] or "",
@@ -179,7 +173,7 @@ def _cards(result: JSON) -> list[dict[str, str]]:
                 "label": "outer steps",
                 "value": f"{training['steps']:,}",
                 "note": f"best at {training['best_step']:,}; "
-                + _STOPPED.get(training["stopped_by"], training["stopped_by"]),
+                + STOPPED.get(training["stopped_by"], training["stopped_by"]),
             }
         )
     cards.append(
@@ -207,18 +201,6 @@ def _appearance_row(entry: Mapping[str, Any]) -> dict[str, str]:
         "score": score_text({"metric": "accuracy", **entry}),
         "episodes": f"{entry['episodes']:,}",
     }
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return names and values, nested mappings on one line each."""
-    rows = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            text = ", ".join(f"{key} {setting(inner)}" for key, inner in value.items()) or "none"
-        else:
-            text = setting(value)
-        rows.append((name.replace("_", " "), text))
-    return rows
 
 
 def _machine(result: JSON) -> str:

@@ -7,8 +7,9 @@ become the light palette.
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -56,6 +57,10 @@ class Size:
     width: float
     height: float
     narrow: bool = False
+
+
+#: Draws for a size; None where there is nothing to draw.
+Draw: TypeAlias = Callable[[Size], Figure | None]
 
 
 def marker(role: str) -> str:
@@ -165,3 +170,23 @@ def svg_text(figure: Figure, *, name: str, page: bool = True) -> str:
         return _clean(text)
     white = '<rect width="100%" height="100%" fill="#ffffff"/>'
     return text.replace('<g id="figure_1">', f'<g id="figure_1">{white}', 1)
+
+
+def responsive(name: str, wide: Size, narrow: Size, draw: Draw) -> list[tuple[str, str]]:
+    """Draw for a desktop and for a phone.
+
+    Args:
+        name: Unique within the page.
+        wide: Size on a desktop.
+        narrow: Size on a phone.
+        draw: Draws for a size.
+
+    Returns:
+        (CSS class, SVG text) pairs; empty where there is nothing to draw.
+    """
+    figures = [(css, draw(size)) for css, size in (("wide", wide), ("narrow", narrow))]
+    return [
+        (css, svg_text(figure, name=f"{name}-{css}"))
+        for css, figure in figures
+        if figure is not None
+    ]

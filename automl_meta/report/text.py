@@ -2,10 +2,18 @@
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
+#: Why a training ended, by what its result says.
+STOPPED = {
+    "steps": "all steps were done",
+    "seconds": "the time was over",
+    "patience": "validation no longer improved",
+    "interrupt": "interrupted by the user",
+}
 #: What could start Markdown inside a line; an underscore within a word cannot.
 _MARKDOWN = re.compile(r"([\\`*\[\]|~#>]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
@@ -111,3 +119,23 @@ def markdown(value: Any) -> str:
     """
     text = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;")
     return _MARKDOWN.sub(r"\\\1", text)
+
+
+def fact_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return names and values of a table of facts, nested mappings on one line each.
+
+    Args:
+        values: Of a record.
+
+    Example:
+        >>> fact_rows({"meta_batch": 4, "seeds": {"test": 1, "training": 0}})
+        [('meta batch', '4'), ('seeds', 'test 1, training 0')]
+    """
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            text = ", ".join(f"{key} {setting(inner)}" for key, inner in value.items()) or "none"
+        else:
+            text = setting(value)
+        rows.append((name.replace("_", " "), text))
+    return rows

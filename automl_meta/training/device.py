@@ -36,6 +36,12 @@ class Place:
     threads: int
     notes: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The GPU's name, or ``"cpu"``."""
+        on_gpu = self.device.type == "cuda"
+        return torch.cuda.get_device_name(self.device) if on_gpu else "cpu"
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context for learning and predicting: bfloat16 on a GPU where asked for, else nothing."""
         if self.precision == "bf16" and self.device.type == "cuda":
@@ -46,7 +52,11 @@ class Place:
 
 @contextmanager
 def computing_on(
-    device: str = "auto", precision: str = "float32", threads: int | None = None
+    device: str = "auto",
+    precision: str = "float32",
+    threads: int | None = None,
+    *,
+    where: str = "train",
 ) -> Iterator[Place]:
     """Set PyTorch's global switches for a run, and restore them.
 
@@ -55,6 +65,7 @@ def computing_on(
         precision: ``"float32"``; ``"tf32"`` lets matrix products of a GPU round to TF32; ``"bf16"`` computes
             in bfloat16 on a GPU, and lets a processor use it inside float32 products.
         threads: PyTorch's threads; None leaves them.
+        where: The command, for errors.
 
     Yields:
         The place.
@@ -65,7 +76,7 @@ def computing_on(
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         rule = "'auto' or 'cpu' where PyTorch sees no GPU"
-        raise InvalidParameterError.of("device", "fewshot", rule, device, "Try --device auto.")
+        raise InvalidParameterError.of("device", where, rule, device, "Try --device auto.")
     on_gpu = available and device != "cpu"
     index = int(os.environ.get("LOCAL_RANK", "0"))
     chosen = torch.device("cuda", index) if on_gpu else torch.device("cpu")

@@ -1,0 +1,75 @@
+"""Settings that are known to work, by learner and environment; everything can be overridden."""
+
+from dataclasses import fields
+from typing import Any
+
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metarl.settings import BANDITS, MDPS, MetaRLSettings
+from automl_meta.training import TrainingSettings
+
+_TRAINING = frozenset(field.name for field in fields(TrainingSettings))
+_SETTINGS = frozenset(field.name for field in fields(MetaRLSettings)) - {"training"}
+_COMMON: dict[str, Any] = {
+    "steps": 4000,
+    "learning_rate": 5e-3,
+    "schedule": "linear",
+    "clip_norm": 0.5,
+    "validate_every": 100,
+    "checkpoint_every": 100,
+    "log_every": 10,
+}
+#: Pulls from which a trial is long: what follows an action can no longer be told from chance at its end.
+_LONG = 50
+
+
+def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSettings:
+    """Make the settings of a run.
+
+    Args:
+        learner: One of ``LEARNERS``.
+        env: One of ``ENVIRONMENTS``.
+        **changes: Any other attribute of ``MetaRLSettings`` or of ``TrainingSettings``. A number of seconds
+            without a number of steps removes the limit on steps.
+
+    Returns:
+        Complete settings.
+
+    Raises:
+        InvalidParameterError: If a name is unknown or a value breaks its rule.
+
+    Example:
+        >>> settings = recipe("rl2", "bandits", arms=10, episodes=10, seconds=60)
+        >>> settings.arms, settings.steps, settings.training.steps, settings.training.seconds
+        (10, 10, None, 60)
+    """
+    for name in changes:
+        if name not in _TRAINING | _SETTINGS:
+            rule = "a name of MetaRLSettings or TrainingSettings"
+            raise InvalidParameterError.of(name, "recipe", rule, name, "See their documentation.")
+    values = _COMMON | _defaults(env, changes.get("episodes", 10))
+    if changes.get("seconds") is not None:
+        del values["steps"]
+    values |= changes
+    training = {name: value for name, value in values.items() if name in _TRAINING}
+    rest = {name: value for name, value in values.items() if name in _SETTINGS}
+    return MetaRLSettings(learner, env, training=TrainingSettings(**training), **rest)
+
+
+def _defaults(env: str, episodes: int) -> dict[str, Any]:
+    if env == MDPS:
+        return {
+            "steps": 3000,
+            "hidden": 128,
+            "meta_batch": 250,
+            "discount": 0.99,
+            "trace": 0.9,
+            "validation_trials": 1000,
+            "test_trials": 1000,
+        }
+    if episodes >= _LONG:
+        return {
+            "steps": 3000,
+            "trace": 0.9,
+            "test_trials": 10000 if episodes <= 100 else 2000,
+        }
+    return {"validation_trials": 10000}

@@ -1,0 +1,117 @@
+import pytest
+
+from automl_meta.exceptions import StoreError
+from automl_meta.metarl.recipes import recipe
+from automl_meta.metarl.result import FOLDER, SCHEMA, settings_record
+from automl_meta.metarl.suite import MetaRLSuite
+from automl_meta.report.metarl import metarl_report, suite_report
+from automl_meta.report.metarl_view import view
+from automl_meta.report.text import DASH, MINUS
+
+
+def method(name, mean, published=None):
+    return {
+        "name": name,
+        "mean": mean,
+        "interval95": 0.04,
+        "learned_ahead": round(6.62 - mean, 4),
+        "learned_ahead_interval95": 0.03,
+        "published": published,
+        "rewards": [mean / 10] * 10,
+        "regrets": [0.1] * 10,
+    }
+
+
+def result(*, tested=True):
+    settings = recipe("rl2", "bandits")
+    methods = [method("rl2", 6.62, 6.7), method("rl2-drawn", 6.6), method("gittins", 6.65)]
+    training = {
+        "steps": 7,
+        "trials": 3500,
+        "best_step": 5,
+        "best_validation": 6.6,
+        "stopped_by": "steps",
+        "seconds": 3.0,
+        "cpu_seconds": 2.0,
+    }
+    return {
+        "schema": SCHEMA,
+        "status": "finished" if tested else "training",
+        "started": "2026-01-02T03:04:05+00:00",
+        "command": "automl-meta metarl <b>",
+        "settings": settings_record(settings),
+        "learner": {"policy": "gated recurrent unit", "parameters": 14406},
+        "published": {"rl2": 6.7},
+        "seeds": {"test": 1},
+        "device": "cpu",
+        "precision": "float32",
+        "threads": 1,
+        "notes": [],
+        "machine": {"cpu": "a processor", "cores": 2},
+        "versions": {"python": "3.11"},
+        "training": training if tested else None,
+        "methods": methods if tested else [],
+    }
+
+
+def test_the_view_says_what_was_reached():
+    shown = view(result())
+    assert shown["verdict"] == (
+        "Mean total reward 6.62 ± 0.04 over 10,000 new tasks: 98.8 % of the published 6.7."
+    )
+    assert [row["ahead"] for row in shown["methods"]] == [
+        DASH,
+        "+0.0200 ± 0.030",
+        f"{MINUS}0.0300 ± 0.030",
+    ]
+    assert shown["methods"][0]["regret"] == "1.00"
+    assert shown["cards"][2]["value"] == "7"
+
+
+def test_a_run_without_a_test_has_a_page_too(tmp_path):
+    FOLDER.write(tmp_path, result(tested=False))
+    page = metarl_report(tmp_path).read_text()
+    assert "ended before it was tested" in page
+    assert "<svg" not in page
+
+
+def test_a_page_escapes_what_the_user_wrote(tmp_path):
+    FOLDER.write(tmp_path, result())
+    page = metarl_report(tmp_path).read_text()
+    assert "automl-meta metarl &lt;b&gt;" in page
+    assert "<b>" not in page
+
+
+def test_other_schemas_and_missing_fields_are_refused():
+    with pytest.raises(StoreError, match="needs a result of schema"):
+        view({"schema": "automl-meta/fewshot/1"})
+    broken = result()
+    del broken["learner"]
+    with pytest.raises(StoreError, match="lacks the field 'learner'"):
+        view(broken)
+
+
+def test_a_suite_shows_what_there_is(tmp_path):
+    runs = {"a": recipe("rl2", "bandits"), "b": recipe("rl2", "bandits", arms=10)}
+    (tmp_path / "a").mkdir()
+    FOLDER.write(tmp_path / "a", result())
+    metarl_report(tmp_path / "a")
+    suite_report(MetaRLSuite("Two", runs, ("a note",)), tmp_path, command="the command")
+    text = (tmp_path / "report.md").read_text()
+    lines = text.splitlines()
+    assert "1 of 2 runs" in lines
+    (row,) = [line for line in lines if line.startswith("| RL² on bandits of 5 arms")]
+    assert row.split("|")[2:5] == [" 6.62 ± 0.04 ", " 6.7 ", " 98.8 % "]
+    (missing,) = [line for line in lines if line.startswith("| b |")]
+    assert missing.count(DASH) == 6
+    table = lines[lines.index("## Beside other methods") :]
+    assert table[2:6] == [
+        "| method | a |",
+        "|---|---:|",
+        "| RL² | 6.62 ± 0.04 |",
+        "| RL², actions drawn | 6.60 ± 0.04 |",
+    ]
+    assert "](a/regret.svg)" in text
+    assert "](a/learning.svg)" not in text  # there is no log
+    assert "- a note" in lines
+    assert text.rstrip().endswith("Made with: `the command`")
