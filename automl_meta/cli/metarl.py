@@ -26,7 +26,7 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder to write, new or empty; or see --resume.")
     ],
-    learner: Annotated[str, typer.Option(metavar="NAME", help="rl2.")] = "rl2",
+    learner: Annotated[str, typer.Option(metavar="NAME", help="rl2 or snail.")] = "rl2",
     env: Annotated[
         str,
         typer.Option(

@@ -12,7 +12,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -80,6 +80,23 @@ class Policy(Protocol):
 
     def describe(self) -> JSON:
         """Return what a result states of its policy."""
+        ...
+
+
+@runtime_checkable
+class Replayable(Protocol):
+    """A policy that reads whole trials at once, so that no gradient runs step by step."""
+
+    def replay(self, params: Mapping[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what ``step`` said at every step.
+
+        Args:
+            params: Parameters; the result is in their graph.
+            inputs: Of each step, shape [T, B, I].
+
+        Returns:
+            Logits [T, B, A] and features [T, B, F].
+        """
         ...
 
 

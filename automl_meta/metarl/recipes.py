@@ -47,6 +47,8 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
             rule = "a name of MetaRLSettings or TrainingSettings"
             raise InvalidParameterError.of(name, "recipe", rule, name, "See their documentation.")
     values = _COMMON | _defaults(env, changes.get("episodes", 10))
+    if learner == "snail":
+        values |= {"hidden": 32, "learning_rate": 2e-3}
     if changes.get("seconds") is not None:
         del values["steps"]
     values |= changes

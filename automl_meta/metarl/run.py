@@ -17,7 +17,7 @@ from automl_meta.metarl.a2c import LossWeights, a2c_loss
 from automl_meta.metarl.environment import TrialEnvironment
 from automl_meta.metarl.evaluate import Outcome, evaluate
 from automl_meta.metarl.play import Player, PolicyPlayer, play
-from automl_meta.metarl.policy import Policy
+from automl_meta.metarl.policy import Policy, Replayable
 from automl_meta.metarl.published import published
 from automl_meta.metarl.result import (
     FOLDER,
@@ -121,7 +121,14 @@ def meta_gradient(
     """
     leaves = {name: leaf.detach().requires_grad_() for name, leaf in params.items()}
     player = PolicyPlayer(policy, leaves, generator, recording=True)
-    loss = a2c_loss(leaves, player, play(player, environment), weights)
+    if isinstance(policy, Replayable):
+        with torch.no_grad():
+            trials = play(player, environment)
+        logits, features = policy.replay(leaves, torch.stack(player.inputs))
+        player.logits, player.features = list(logits), list(features)
+    else:
+        trials = play(player, environment)
+    loss = a2c_loss(leaves, player, trials, weights)
     grads = torch.autograd.grad(loss, list(leaves.values()))
     return loss.detach(), dict(zip(leaves, grads, strict=True))
 

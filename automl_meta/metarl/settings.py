@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.training import TrainingSettings
 
-LearnerName = Literal["rl2"]
+LearnerName = Literal["rl2", "snail"]
 EnvironmentName = Literal["bandits", "mdps"]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
 ENVIRONMENTS: tuple[str, ...] = get_args(EnvironmentName)
@@ -33,7 +33,7 @@ class MetaRLSettings:
         states: States of a process, >= 2; without meaning for bandits.
         episode_steps: Steps of an episode of a process, >= 1; without meaning for bandits.
         meta_batch: Trials of an outer step, >= 2.
-        hidden: Units of the memory, >= 1.
+        hidden: Units of the memory, or filters of SNAIL's convolutions, >= 1.
         discount: Of a step, in [0, 1]; reaches across the episodes of a trial.
         trace: lambda of the generalised advantages, in [0, 1].
         value_weight: Of the critic's error in the loss, >= 0.

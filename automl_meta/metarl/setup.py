@@ -14,6 +14,7 @@ from automl_meta.metarl.planning import MDP_RULES, PlanningPlayer
 from automl_meta.metarl.play import Player, n_actions, n_inputs
 from automl_meta.metarl.policy import Policy, RecurrentPolicy
 from automl_meta.metarl.settings import BANDITS, MetaRLSettings
+from automl_meta.metarl.snail import SnailPolicy
 
 
 def make_environment(
@@ -58,7 +59,12 @@ def make_policy(settings: MetaRLSettings, environment: TrialEnvironment) -> Poli
     """
     if settings.learner == "rl2":
         return RecurrentPolicy(n_inputs(environment), n_actions(environment), settings.hidden)
-    raise InvalidParameterError.of("learner", "metarl", "rl2", settings.learner, "Try rl2.")
+    if settings.learner == "snail":
+        sizes = n_inputs(environment), n_actions(environment), max(2, settings.steps)
+        return SnailPolicy(*sizes, settings.hidden)
+    raise InvalidParameterError.of(
+        "learner", "metarl", "rl2 or snail", settings.learner, "Try rl2."
+    )
 
 
 def make_rules(settings: MetaRLSettings) -> dict[str, Callable[[torch.Generator], Player]]:
