@@ -32,8 +32,8 @@ def recipe(
     The inner loops are those of the papers: MAML's (5 ways: one step of 0.4, tested with three; 20 ways: five steps
     of 0.1). The outer ones are what learns most on a processor: 16 episodes of 5 queries a class and Adam at
     2e-3 (MAML's paper has 32 episodes of 5 ways, 15 queries and 1e-3).
-    Reptile's own recipe (10 training shots, inner Adam without first moment), ProtoNet trained on 20 ways
-    (the paper's 60 want a GPU), Meta-SGD's rates starting from MAML's.
+    Reptile's own recipe (10 training shots, inner Adam without first moment), ProtoNet and matching networks
+    trained on 20 ways (ProtoNet's 60 want a GPU), Meta-SGD's rates starting from MAML's, SNAIL with 8 episodes and 1e-3.
 
     Args:
         learner: One of ``LEARNERS``.
@@ -132,7 +132,7 @@ def _without_steps(learner: str, ways: int) -> dict[str, Any]:
         }
     values: dict[str, Any] = {"queries": 5, "test_steps": None, "learning_rate": 2e-3}
     if learner == "snail":
-        return values | {"meta_batch": 16, "learning_rate": 1e-3}
+        return values | {"meta_batch": 8, "learning_rate": 1e-3}
     # Many classes an episode make a harder task and a better metric.
     return values | {"train_ways": max(20, ways), "meta_batch": 4}
 

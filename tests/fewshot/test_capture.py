@@ -7,10 +7,14 @@ from automl_meta.fewshot.capture import Captured
 from automl_meta.fewshot.embedded import EmbeddedLearner
 from automl_meta.fewshot.episodes import Episodes
 from automl_meta.fewshot.learners import GradientLearner
+from automl_meta.fewshot.matching import Matching, MatchingSettings
 from automl_meta.fewshot.networks import conv4, conv4_features
 from automl_meta.fewshot.protonet import NearestPrototype
+from automl_meta.fewshot.snail import Snail, SnailSettings
 from automl_meta.metalearn import MAML, MAMLPlusPlus, Reptile
 from automl_meta.metalearn.losses import cross_entropy
+
+every_kind = pytest.mark.parametrize("name", ["maml", "matching", "snail"])
 
 
 def draw(seed, device, n_tasks=4, ways=3):
@@ -23,19 +27,26 @@ def draw(seed, device, n_tasks=4, ways=3):
     return Episodes(images(), y, images(), y, ways).to(device)
 
 
-def make_learner():
+def make_learner(name):
     generator = torch.Generator().manual_seed(0)
-    network = conv4(3, filters=8, image_size=12, generator=generator)
-    return GradientLearner(MAML(0.4, 2), network, loss=cross_entropy)
+    if name == "maml":
+        network = conv4(3, filters=8, image_size=12, generator=generator)
+        return GradientLearner(MAML(0.4, 2), network, loss=cross_entropy)
+    embedding = conv4_features(filters=8, image_size=12, pooling="stride", generator=generator)
+    if name == "matching":
+        head = Matching(8, MatchingSettings(), generator=generator)
+    else:
+        head = Snail(8, 3, 3, SnailSettings(filters=4), generator=generator)
+    return EmbeddedLearner(embedding, head)
 
 
 def moved(meta, amount):
     return {name: leaf + amount for name, leaf in meta.items()}
 
 
-def check_same_as_without(device, sizes=(4, 4, 4, 2)):
+def check_same_as_without(device, sizes=(4, 4, 4, 2), name="maml"):
     """Compare along a few steps, each with its own weights and episodes."""
-    learner = make_learner()
+    learner = make_learner(name)
     meta = {name: leaf.to(device) for name, leaf in learner.init(torch.Generator()).items()}
     calls = []
 
@@ -57,15 +68,17 @@ def check_same_as_without(device, sizes=(4, 4, 4, 2)):
     return captured, calls
 
 
-def test_a_processor_computes_as_it_did():
-    captured, calls = check_same_as_without("cpu")
+@every_kind
+def test_a_processor_computes_as_it_did(name):
+    captured, calls = check_same_as_without("cpu", name=name)
     assert not captured.is_captured
     assert calls == [4, 4, 4, 2]
 
 
 @pytest.mark.gpu
-def test_replays_equal_the_gradient_also_after_another_size_of_meta_batch():
-    captured, calls = check_same_as_without("cuda", (4, 4, 2, 4))
+@every_kind
+def test_replays_equal_the_gradient_also_after_another_size_of_meta_batch(name):
+    captured, calls = check_same_as_without("cuda", (4, 4, 2, 4), name)
     assert captured.is_captured
     # Three runs to warm up and the capture; then only the other size is computed in Python.
     assert calls == [4, 4, 4, 4, 2]

@@ -88,6 +88,8 @@ def test_the_shipped_suite_is_valid():
         "protonet",
         "meta-networks",
         "mann",
+        "matching",
+        "snail",
     }
     assert all(run.settings.test_episodes >= 1000 for run in suite.runs)
     assert all(run.settings.transductive for run in suite.runs)
