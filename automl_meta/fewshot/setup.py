@@ -1,5 +1,6 @@
 """From settings to the objects of a run: episode sources, network, learner."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +32,7 @@ from automl_meta.fewshot.settings import (
     FewShotSettings,
 )
 from automl_meta.metalearn import Algorithm
-from automl_meta.metalearn.layers import Chain
+from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
 
 #: Training points of a function, by which MAML's sinusoids are reported.
@@ -160,8 +161,11 @@ def _mann(settings: FewShotSettings, channels: int, generator: torch.Generator) 
     side = settings.image_size
     embedding, inputs = Chain(nn.Flatten()), channels * side**2
     if kind == "convolution":
-        embedding = _features(settings, channels, generator)
-        inputs = _length(embedding, settings, channels)
+        features = _features(settings, channels, generator)
+        inputs = _length(features, settings, channels)
+        # What comes out of a ReLU is of one sign: all items would look alike to a cosine.
+        layers = [*features.named_children(), ("centre", BatchNorm(inputs))]
+        embedding = Chain(OrderedDict(layers))
     return MANN(
         embedding,
         inputs=inputs,
