@@ -1,5 +1,6 @@
 """From settings to a learner: its network, its head, its algorithm."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from automl_meta.fewshot.protonet import NearestPrototype
 from automl_meta.fewshot.settings import EMBEDDED, FewShotSettings
 from automl_meta.fewshot.snail import Snail, SnailSettings
 from automl_meta.metalearn import Algorithm
-from automl_meta.metalearn.layers import Chain
+from automl_meta.metalearn.layers import BatchNorm, Chain
 from automl_meta.metalearn.losses import cross_entropy, mean_squared_error
 
 #: Learner to its algorithm and the name of its rate.
@@ -155,8 +156,11 @@ def _mann(
         raise InvalidParameterError.of("embedding", "MANN", rule, kind, remedy)
     embedding, inputs = Chain(nn.Flatten()), channels * settings.image_size**2
     if kind == "convolution":
-        embedding = _features(settings, channels, generator)
-        inputs = _length(embedding, settings, channels)
+        features = _features(settings, channels, generator)
+        inputs = _length(features, settings, channels)
+        # What comes out of a ReLU is of one sign: all items would look alike to a cosine.
+        layers = [*features.named_children(), ("centre", BatchNorm(inputs))]
+        embedding = Chain(OrderedDict(layers))
     sizes = _made("MANN", MANNSizes, options)
     return MANN(
         embedding, inputs=inputs, ways=settings.ways, generator=generator, sizes=sizes, **shared

@@ -126,6 +126,8 @@ def _without_steps(learner: str, ways: int) -> dict[str, Any]:
         return {
             "meta_batch": 8,
             "queries": 5,
+            "filters": 32,
+            "execution": "folded",  # a fifth to a half faster than the loop, with the same result
             "test_steps": None,
             "learning_rate": 2e-3,
             "clip_norm": 10.0,

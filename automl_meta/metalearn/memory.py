@@ -218,7 +218,8 @@ def write_weights(gates: Tensor, reads: Tensor, free: Tensor) -> Tensor:
         >>> write_weights(torch.tensor([[0.25]]), reads, free)
         tensor([[[0.2500, 0.7500]]])
     """
-    return torch.lerp(free, reads, gates.unsqueeze(-1))
+    shares = gates.unsqueeze(-1)
+    return shares * reads + (1 - shares) * free
 
 
 def written(slots: Tensor, free: Tensor, writes: Tensor, keys: Tensor) -> Tensor:
