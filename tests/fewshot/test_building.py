@@ -5,7 +5,7 @@ import torch
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.recipes import recipe
-from automl_meta.fewshot.setup import make_learner
+from automl_meta.fewshot.building import make_learner
 
 CPU = torch.device("cpu")
 
