@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from automl_meta._typing import Configuration, FloatArray
+from automl_meta._typing import Configuration, FloatArray, IntArray
 from automl_meta.benchmark.hpo.methods import Past, Searcher
 from automl_meta.benchmark.hpo.peers.portfolio import learn_portfolio
 from automl_meta.benchmark.hpo.peers.proposer import Proposer
@@ -58,6 +58,8 @@ class Memory:
             self._encoder.expand(self._encoder.normalise_known(t.units)) for t in tasks
         ]
         self._scores = [task.filled_scores for task in tasks]
+        # A trial's nearest rows, one a task: they do not change while the search goes on.
+        self._rows: dict[bytes, IntArray] = {}
 
     def choose(self, observed: Sequence[Observation], rng: np.random.Generator) -> Configuration:
         """Return the best configuration of the nearest task that was not tried.
@@ -68,15 +70,21 @@ class Memory:
         """
         x = self._encoder.encode([o.configuration for o in observed])
         scores = np.nan_to_num(scores_of(observed), nan=-np.inf)
-        alike = [
-            _agreement(own[np.argmin(_distances(x, past), axis=1)], scores)
-            for past, own in zip(self._encodings, self._scores, strict=True)
-        ]
+        rows = np.array([self._nearest_rows(trial) for trial in x])  # [n, tasks]
+        alike = [_agreement(own[rows[:, place]], scores) for place, own in enumerate(self._scores)]
         nearest = int(np.argmax(np.array(alike) + 1e-9 * rng.uniform(size=len(alike))))
         order = np.argsort(-self._scores[nearest], kind="stable")
         tried = _distances(x, self._encodings[nearest][order]).min(axis=0) < 1e-9
         row = order[int(np.argmin(tried))]
         return self._encoder.from_units(self._tasks[nearest].units[row])
+
+    def _nearest_rows(self, trial: FloatArray) -> IntArray:
+        """Return the row of each task that is nearest to an encoded trial."""
+        key = trial.tobytes()
+        if key not in self._rows:
+            found = [int(np.argmin(_distances(trial[None], past))) for past in self._encodings]
+            self._rows[key] = np.array(found)
+        return self._rows[key]
 
 
 def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
