@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.building import make_learner
+from automl_meta.fewshot.recipes import recipe
 
 CPU = torch.device("cpu")
 
