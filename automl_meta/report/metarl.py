@@ -17,6 +17,7 @@ from automl_meta.report.metarl_figures import (
 )
 from automl_meta.report.metarl_view import (
     METHODS,
+    adaptation_rows,
     episode_name,
     learned,
     machine_line,
@@ -118,6 +119,11 @@ def suite_report(suite: MetaRLSuite, folder: Path, *, command: str = "") -> Path
         "rows": rows,
         "columns": [name for name, result in results.items() if result["methods"]],
         "methods": [_comparison(name, results) for name in names],
+        "adaptations": [
+            (name, adaptation_rows(result))
+            for name, result in results.items()
+            if adaptation_rows(result)
+        ],
         "pictures": [
             (name, title(result["settings"]), _drawn(folder / name))
             for name, result in results.items()

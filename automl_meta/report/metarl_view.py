@@ -65,7 +65,7 @@ def view(result: JSON) -> dict[str, Any]:
             "version": result["versions"].get("automl-meta", ""),
             "started": result["started"].replace("T", " ")[:16],
             "episode": episode_name(settings),
-            "adaptation": _adaptation_rows(result),
+            "adaptation": adaptation_rows(result),
         }
     except KeyError as error:
         msg = f"The result lacks the field {error}. Write it again: automl-meta metarl."
@@ -125,17 +125,15 @@ def share_text(method: Mapping[str, Any]) -> str:
     return DASH if known is None else f"{100 * method['mean'] / known:.1f} %"
 
 
-def machine_line(result: JSON) -> str:
-    """Return on what a run was made, in one line."""
-    machine = result["machine"]
-    return (
-        f"{machine['cpu']}, {machine['cores']} cores; computed on {result['device']} with "
-        f"{result['threads']} threads, {result['precision']}"
-    )
+def adaptation_rows(result: JSON) -> list[dict[str, Any]]:
+    """Return the mean return after each inner step by method.
 
+    Args:
+        result: Of a run.
 
-def _adaptation_rows(result: JSON) -> list[dict[str, Any]]:
-    """Return the mean return after each inner step by method; nothing for learners that make none."""
+    Returns:
+        Names, cells and rates of a table; nothing for learners that make no inner steps.
+    """
     if not result["settings"].get("adaptation"):
         return []
     most = max((len(method["rewards"]) for method in result["methods"]), default=0)
@@ -151,6 +149,15 @@ def _adaptation_rows(result: JSON) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def machine_line(result: JSON) -> str:
+    """Return on what a run was made, in one line."""
+    machine = result["machine"]
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores; computed on {result['device']} with "
+        f"{result['threads']} threads, {result['precision']}"
+    )
 
 
 def _verdict(result: JSON) -> str:

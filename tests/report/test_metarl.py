@@ -116,7 +116,11 @@ def test_adaptation_is_shown_step_by_step(tmp_path):
     assert (tmp_path / "adaptation.svg").is_file()
     assert '<th class="n">after 3</th>' in page
     suite_report(MetaRLSuite("One", {".": recipe("promp", "navigation")}), tmp_path)
-    assert "](./adaptation.svg)" in (tmp_path / "report.md").read_text()
+    text = (tmp_path / "report.md").read_text()
+    assert "](./adaptation.svg)" in text
+    assert "| One policy for all tasks | -15.00 ± 0.75 | – | – | – | – |" in text.splitlines()
+    assert text.count("<th") == 0
+    assert '<th class="n">after 3</th>' in (tmp_path / "report.html").read_text()
 
 
 def test_other_schemas_and_missing_fields_are_refused():
