@@ -118,7 +118,7 @@ def test_adaptation_is_shown_step_by_step(tmp_path):
     suite_report(MetaRLSuite("One", {".": recipe("promp", "navigation")}), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "](./adaptation.svg)" in text
-    assert "| One policy for all tasks | -15.00 ± 0.75 | – | – | – | – |" in text.splitlines()
+    assert f"| One policy for all tasks | -15.00 ± 0.75{f' | {DASH}' * 4} |" in text.splitlines()
     assert text.count("<th") == 0
     assert '<th class="n">after 3</th>' in (tmp_path / "report.html").read_text()
 
