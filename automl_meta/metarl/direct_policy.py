@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from automl_meta._typing import JSON
-from automl_meta.exceptions import check_least
+from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.metarl.distributions import ActionDistribution, Categorical, Normal
 from automl_meta.metarl.policy import orthogonal
 
@@ -72,7 +72,7 @@ class PerceptronPolicy:
         bound: Largest sensible size of a continuous action, > 0; None for discrete ones.
 
     Raises:
-        InvalidParameterError: If a number is too small.
+        InvalidParameterError: If a number is out of its range.
 
     Example:
         >>> policy = PerceptronPolicy(2, 2, hidden=8, bound=0.1)
@@ -89,6 +89,9 @@ class PerceptronPolicy:
 
     def __post_init__(self) -> None:
         check_least(self, "PerceptronPolicy", {"n_inputs": 1, "n_outputs": 1, "hidden": 1})
+        if self.bound is not None and not 0 < self.bound < math.inf:
+            rule, value = "a finite number > 0, or None", self.bound
+            raise InvalidParameterError.of("bound", "PerceptronPolicy", rule, value, "Try 1.0.")
 
     def init(self, generator: torch.Generator) -> dict[str, Tensor]:
         """See ``DirectPolicy.init``: orthogonal layers, the last one small."""

@@ -97,8 +97,7 @@ def _defaults(env: str, episodes: int) -> dict[str, Any]:
 
 def _adapting(learner: str, env: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return defaults of learners that adapt by gradient steps; their steps count every epoch."""
-    epochs = changes.get("epochs", 5 if learner == PROMP else 1)
-    inner_steps = changes.get("inner_steps", 1)
+    epochs = _number(changes, "epochs", 5 if learner == PROMP else 1)
     defaults = {
         "steps": 200 * epochs,
         "learning_rate": 1e-3 if learner == PROMP else 3e-3,
@@ -107,8 +106,8 @@ def _adapting(learner: str, env: str, changes: Mapping[str, Any]) -> dict[str, A
         "checkpoint_every": 10 * epochs,
         "log_every": epochs,
         "epochs": epochs,
-        "test_steps": max(3, inner_steps),
-        "credit": 1 / changes.get("episodes", 20),
+        "test_steps": max(3, _number(changes, "inner_steps", 1)),
+        "credit": 1 / _number(changes, "episodes", 20),
         "meta_batch": 20,
         "episodes": 20,
         "episode_steps": 100,
@@ -118,3 +117,9 @@ def _adapting(learner: str, env: str, changes: Mapping[str, Any]) -> dict[str, A
         "test_trials": 400,
     }
     return defaults | ({"episode_steps": 200} if env == CARTPOLES else {})
+
+
+def _number(changes: Mapping[str, Any], name: str, default: int) -> int:
+    """Return a change on which defaults depend; a wrong one, which the settings will refuse, counts as none."""
+    value = changes.get(name, default)
+    return value if isinstance(value, int) and value >= 1 else default

@@ -95,7 +95,7 @@ class MetaRLSettings:
         test_trials: Number of test trials, >= 2; the same for all methods.
         seed: Of the initial weights and of the training.
         device: Where to compute.
-        precision: Of matrix products.
+        precision: Of matrix products; ``"bf16"`` for ``rl2`` alone.
         threads: Of PyTorch; None leaves its own number.
 
     Raises:
@@ -151,7 +151,13 @@ class MetaRLSettings:
             rule = "None for rl2 and AdaptationSettings for all other learners"
             remedy = "Make the settings with recipe."
             raise InvalidParameterError.of("adaptation", "metarl", rule, self.adaptation, remedy)
-        epochs = 1 if self.adaptation is None else self.adaptation.epochs
+        if self.adaptation is not None and self.precision == "bf16":
+            rule = f"float32 or tf32 for {self.learner}: ratios and second derivatives need it"
+            remedy = "Try --precision float32."
+            raise InvalidParameterError.of("precision", "metarl", rule, self.precision, remedy)
+        self._check_epochs(1 if self.adaptation is None else self.adaptation.epochs)
+
+    def _check_epochs(self, epochs: int) -> None:
         if epochs > 1 and self.learner != PROMP:
             rule, remedy = f"1 for {self.learner}", "Leave --epochs out, or use promp."
             raise InvalidParameterError.of("epochs", "metarl", rule, epochs, remedy)

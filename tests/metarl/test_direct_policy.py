@@ -38,3 +38,5 @@ def test_an_action_space_decides():
     assert policy.describe()["parameters"] == (3 * 7 + 7) + (7 * 7 + 7) + (7 * 2 + 2) + 2
     with pytest.raises(InvalidParameterError, match="'hidden' parameter of PerceptronPolicy"):
         PerceptronPolicy(1, 1, hidden=0)
+    with pytest.raises(InvalidParameterError, match="'bound' parameter of PerceptronPolicy"):
+        PerceptronPolicy(1, 1, bound=0.0)
