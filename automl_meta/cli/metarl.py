@@ -26,12 +26,15 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder to write, new or empty; or see --resume.")
     ],
-    learner: Annotated[str, typer.Option(metavar="NAME", help="rl2 or snail.")] = "rl2",
+    learner: Annotated[
+        str, typer.Option(metavar="NAME", help="rl2, snail, maml-rl, e-maml or promp.")
+    ] = "rl2",
     env: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="bandits (Bernoulli) or mdps (tabular Markov decision processes).",
+            help="For rl2 bandits (Bernoulli) or mdps (tabular Markov decision processes); for the others "
+            "navigation (in the plane) or cartpoles.",
         ),
     ] = "bandits",
     arms: Annotated[
@@ -41,7 +44,9 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
     episodes: Annotated[
         str | None,
         typer.Option(
-            metavar="N", help="Pulls of a bandit, or episodes of a process.  [default: 10]"
+            metavar="N",
+            help="Pulls of a bandit, or episodes of a process; or of a task before each inner step and "
+            "after the last.  [default: 10; 20]",
         ),
     ] = None,
     states: Annotated[
@@ -49,7 +54,9 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
     ] = None,
     episode_steps: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Steps of an episode of a process.  [default: 10]"),
+        typer.Option(
+            metavar="N", help="Most steps of an episode but a bandit's.  [default: 10, 100 or 200]"
+        ),
     ] = None,
     budget: Annotated[
         str | None,
@@ -99,7 +106,8 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
         str | None, typer.Option(metavar="N", help="Trials of an outer step.")
     ] = None,
     hidden: Annotated[
-        str | None, typer.Option(metavar="N", help="Units of the policy's memory.")
+        str | None,
+        typer.Option(metavar="N", help="Units of the policy's memory, or of its two layers."),
     ] = None,
     learning_rate: Annotated[
         str | None, typer.Option(metavar="R", help="Learning rate of the outer loop.")
@@ -128,10 +136,46 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
     test_trials: Annotated[
         str | None, typer.Option(metavar="N", help="Trials of the test.  [default: by the task]")
     ] = None,
+    inner_steps: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Gradient steps on a task, but for rl2.  [default: 1]"),
+    ] = None,
+    inner_rate: Annotated[
+        str | None, typer.Option(metavar="R", help="Their learning rate.  [default: 0.1]")
+    ] = None,
+    test_steps: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Gradient steps on a task of the test.  [default: 3]"),
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", help="promp: outer steps made from the same episodes.  [default: 5]"
+        ),
+    ] = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(metavar="C", help="promp: of the ratio of probabilities.  [default: 0.3]"),
+    ] = None,
+    divergence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="W",
+            help="promp: weight of the divergence from the policy that played.  [default: 0.0005]",
+        ),
+    ] = None,
+    credit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="W",
+            help="e-maml: weight of the term that credits exploration.  [default: 1 / episodes]",
+        ),
+    ] = None,
 ) -> None:
-    """Train policies that learn bandits or small decision processes by acting, and test them.
+    """Train policies that learn a task by acting, and test them.
 
-    What is not given comes from the recipe. All methods of a test, learned and classical, play the same
+    Rl2 remembers what it did in bandits or small decision processes; maml-rl, e-maml and promp take steps of a
+    policy gradient in navigation or with carts that balance poles. What is not given comes from the recipe. All methods of a test, learned and classical, play the same
     tasks. Writes DIR with result.json, report.html, meta.safetensors and training/log.jsonl.
 
     Ctrl-C stops after the step, and what there is is tested; the exit code is then 130.
@@ -156,6 +200,9 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
             validate_every=(validate_every, 1),
             patience=(patience, 1),
             test_trials=(test_trials, 2),
+            inner_steps=(inner_steps, 1),
+            test_steps=(test_steps, 1),
+            epochs=(epochs, 1),
         ),
         **decimals(
             _WHERE,
@@ -163,6 +210,10 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
             discount=discount,
             trace=trace,
             entropy=entropy,
+            inner_rate=inner_rate,
+            clip=clip,
+            divergence=divergence,
+            credit=credit,
         ),
         **read_budget(budget, _WHERE),
     }

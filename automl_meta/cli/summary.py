@@ -78,6 +78,10 @@ def metarl_summary(document: JSON, path: Path) -> str:
         for row in shown["methods"]
     ]
     header = ["method", "total reward", "learned ahead by", "published"]
+    if shown["adaptation"]:
+        steps = range(len(shown["adaptation"][0]["cells"]))
+        header = ["mean return after", *(f"{k} steps" for k in steps), "inner rate"]
+        rows = [[row["name"], *row["cells"], row["rate"]] for row in shown["adaptation"]]
     facts = [
         [dim(card["label"]), f"{card['value']}  {card['note']}"] for card in shown["cards"][1:]
     ]

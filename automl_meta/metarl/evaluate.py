@@ -21,6 +21,11 @@ from automl_meta.metarl.play import Player, play
 #: Number of trials and a generator to an environment of that many.
 MakeEnvironment = Callable[[int, torch.Generator], TrialEnvironment]
 
+#: Validation and test trials are the same for every learner and every seed of a run.
+VALIDATION_SEED, TEST_SEED = 1_000_001, 1_000_002
+#: What methods draw in the test (actions, ties, posteriors).
+PLAYER_SEED = 1_000_003
+
 #: Two-sided 95 % quantile of the normal distribution.
 _Z95 = 1.96
 

@@ -140,16 +140,16 @@ class RecurrentPolicy:
         size = self.hidden
         bias = torch.zeros(3 * size)
         bias[size : 2 * size] = _KEEP
-        blocks = [_orthogonal(size, size, generator) for _ in range(3)]
+        blocks = [orthogonal(size, size, generator) for _ in range(3)]
         bound = math.sqrt(6 / (self.n_inputs + size))
         return {
             "input": (2 * torch.rand(3 * size, self.n_inputs, generator=generator) - 1) * bound,
             "recurrent": torch.cat(blocks),
             "input_bias": bias,
             "recurrent_bias": torch.zeros(3 * size),
-            "action": 0.01 * _orthogonal(self.n_actions, size, generator),
+            "action": 0.01 * orthogonal(self.n_actions, size, generator),
             "action_bias": torch.zeros(self.n_actions),
-            "value": 0.1 * _orthogonal(1, size, generator),
+            "value": 0.1 * orthogonal(1, size, generator),
             "value_bias": torch.zeros(1),
         }
 
@@ -184,7 +184,7 @@ class RecurrentPolicy:
         }
 
 
-def _orthogonal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
+def orthogonal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """Return a matrix whose rows (or columns, if they are fewer) are orthonormal."""
     tall = torch.randn(max(rows, columns), min(rows, columns), generator=generator)
     q, r = torch.linalg.qr(tall)

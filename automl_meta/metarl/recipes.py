@@ -1,14 +1,25 @@
 """Settings that are known to work, by learner and environment; everything can be overridden."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.metarl.settings import BANDITS, MDPS, MetaRLSettings
+from automl_meta.metarl.settings import (
+    BANDITS,
+    CARTPOLES,
+    MDPS,
+    PROMP,
+    REMEMBERING,
+    SNAIL,
+    AdaptationSettings,
+    MetaRLSettings,
+)
 from automl_meta.training import TrainingSettings
 
 _TRAINING = frozenset(field.name for field in fields(TrainingSettings))
-_SETTINGS = frozenset(field.name for field in fields(MetaRLSettings)) - {"training"}
+_SETTINGS = frozenset(field.name for field in fields(MetaRLSettings)) - {"training", "adaptation"}
+_ADAPTATION = frozenset(field.name for field in fields(AdaptationSettings))
 _COMMON: dict[str, Any] = {
     "steps": 4000,
     "learning_rate": 5e-3,
@@ -28,8 +39,9 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
     Args:
         learner: One of ``LEARNERS``.
         env: One of ``ENVIRONMENTS``.
-        **changes: Any other attribute of ``MetaRLSettings`` or of ``TrainingSettings``. A number of seconds
-            without a number of steps removes the limit on steps.
+        **changes: Any other attribute of ``MetaRLSettings``, ``TrainingSettings`` or, for learners that
+            adapt by gradient steps, ``AdaptationSettings``. A number of seconds without a number of steps removes
+            the limit on steps.
 
     Returns:
         Complete settings.
@@ -42,18 +54,27 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
         >>> settings.arms, settings.steps, settings.training.steps, settings.training.seconds
         (10, 10, None, 60)
     """
-    for name in changes:
-        if name not in _TRAINING | _SETTINGS:
-            rule = "a name of MetaRLSettings or TrainingSettings"
+    for name, value in changes.items():
+        if name not in _TRAINING | _SETTINGS | _ADAPTATION:
+            rule = "a name of MetaRLSettings, TrainingSettings or AdaptationSettings"
             raise InvalidParameterError.of(name, "recipe", rule, name, "See their documentation.")
-    values = _COMMON | _defaults(env, changes.get("episodes", 10))
-    if learner == "snail":
-        values |= {"hidden": 32, "learning_rate": 2e-3}
+        if name in _ADAPTATION and learner in REMEMBERING:
+            rule = f"left out for {learner}, which takes no gradient steps"
+            raise InvalidParameterError.of(name, "metarl", rule, value, "Use another learner.")
+    if learner in REMEMBERING:
+        values = _COMMON | _defaults(env, changes.get("episodes", 10))
+        if learner == SNAIL:
+            values |= {"hidden": 32, "learning_rate": 2e-3}
+    else:
+        values = _adapting(learner, env, changes)
     if changes.get("seconds") is not None:
         del values["steps"]
     values |= changes
     training = {name: value for name, value in values.items() if name in _TRAINING}
     rest = {name: value for name, value in values.items() if name in _SETTINGS}
+    if learner not in REMEMBERING:
+        adaptation = {name: value for name, value in values.items() if name in _ADAPTATION}
+        rest["adaptation"] = AdaptationSettings(**adaptation)
     return MetaRLSettings(learner, env, training=TrainingSettings(**training), **rest)
 
 
@@ -75,3 +96,33 @@ def _defaults(env: str, episodes: int) -> dict[str, Any]:
             "test_trials": 10000 if episodes <= 100 else 2000,
         }
     return {"validation_trials": 10000}
+
+
+def _adapting(learner: str, env: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return defaults of learners that adapt by gradient steps; their steps count every epoch."""
+    epochs = _number(changes, "epochs", 5 if learner == PROMP else 1)
+    defaults = {
+        "steps": 200 * epochs,
+        "learning_rate": 1e-3 if learner == PROMP else 3e-3,
+        "clip_norm": 0.5,
+        "validate_every": 10 * epochs,
+        "checkpoint_every": 10 * epochs,
+        "log_every": epochs,
+        "epochs": epochs,
+        "test_steps": max(3, _number(changes, "inner_steps", 1)),
+        "credit": 1 / _number(changes, "episodes", 20),
+        "meta_batch": 20,
+        "episodes": 20,
+        "episode_steps": 100,
+        "discount": 0.99,
+        "trace": 1.0,
+        "validation_trials": 40,
+        "test_trials": 400,
+    }
+    return defaults | ({"episode_steps": 200} if env == CARTPOLES else {})
+
+
+def _number(changes: Mapping[str, Any], name: str, default: int) -> int:
+    """Return a change on which defaults depend; a wrong one, which the settings will refuse, counts as none."""
+    value = changes.get(name, default)
+    return value if isinstance(value, int) and value >= 1 else default

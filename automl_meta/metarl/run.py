@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors.torch import save
@@ -14,8 +15,15 @@ from torch import Tensor
 
 from automl_meta._typing import JSON
 from automl_meta.metarl.a2c import LossWeights, a2c_loss
+from automl_meta.metarl.adaptation_run import AdaptationRun
 from automl_meta.metarl.environment import TrialEnvironment
-from automl_meta.metarl.evaluate import Outcome, evaluate
+from automl_meta.metarl.evaluate import (
+    PLAYER_SEED,
+    TEST_SEED,
+    VALIDATION_SEED,
+    Outcome,
+    evaluate,
+)
 from automl_meta.metarl.play import Player, PolicyPlayer, play
 from automl_meta.metarl.policy import Policy, Replayable
 from automl_meta.metarl.published import published
@@ -33,19 +41,62 @@ from automl_meta.training.device import Place, computing_on
 from automl_meta.training.folder import TRAINING, WEIGHTS
 from automl_meta.training.machine import machine_record, versions_record
 
-#: Validation and test trials are the same for every learner and every seed of a run.
-VALIDATION_SEED, TEST_SEED = 1_000_001, 1_000_002
-#: What methods draw in the test (actions, ties, posteriors).
-PLAYER_SEED = 1_000_003
+
+class _Run(Protocol):
+    """What differs between the kinds of learners."""
+
+    @property
+    def settings(self) -> MetaRLSettings: ...
+
+    @property
+    def place(self) -> Place: ...
+
+    def train(
+        self, folder: Path, on_step: Callable[[Step], bool | None] | None
+    ) -> dict[str, TrainingResult]:
+        """Train the learner, which comes first, and what is trained beside it."""
+        ...
+
+    def tests(
+        self,
+        trained: Mapping[str, TrainingResult],
+        on_test: Callable[[int, int], None] | None,
+    ) -> list[JSON]:
+        """Test all of it; the learner comes first."""
+        ...
+
+    def describe(self) -> JSON: ...
+
+    def trials(self, steps: int) -> int:
+        """Return the trials of so many outer steps."""
+        ...
 
 
 @dataclass(frozen=True)
-class _Run:
+class _TrialRun:
     settings: MetaRLSettings
     place: Place
     environment: TrialEnvironment  # of the training
     policy: Policy
     generator: torch.Generator  # of the training
+
+    def train(
+        self, folder: Path, on_step: Callable[[Step], bool | None] | None
+    ) -> dict[str, TrainingResult]:
+        return {self.settings.learner: _train(self, folder, on_step)}
+
+    def tests(
+        self,
+        trained: Mapping[str, TrainingResult],
+        on_test: Callable[[int, int], None] | None,
+    ) -> list[JSON]:
+        return _tests(self, trained[self.settings.learner].params, on_test)
+
+    def describe(self) -> JSON:
+        return self.policy.describe()
+
+    def trials(self, steps: int) -> int:
+        return steps * self.settings.meta_batch
 
 
 def run_metarl(
@@ -83,21 +134,26 @@ def run_metarl(
         run = _prepared(settings, place)
         document = _first_record(run, command, stored)
         FOLDER.write(folder, document)
-        trained = _train(run, folder, on_step)
-        weights = {name: leaf.cpu().contiguous() for name, leaf in trained.params.items()}
-        (folder / WEIGHTS).write_bytes(save(weights))
-        document |= {"status": "testing", "training": _training_record(trained, run)}
+        trained = run.train(folder, on_step)
+        for rank, (name, found) in enumerate(trained.items()):
+            weights = {key: leaf.cpu().contiguous() for key, leaf in found.params.items()}
+            (folder / (f"{name}.safetensors" if rank else WEIGHTS)).write_bytes(save(weights))
+            key = f"{name}_training" if rank else "training"
+            document |= {"status": "testing", key: _training_record(found, run)}
         FOLDER.write(folder, document)
-        ended = "interrupted" if trained.stopped_by == "interrupt" else "finished"
-        document |= {"methods": _tests(run, trained.params, on_test), "status": ended}
+        interrupted = any(found.stopped_by == "interrupt" for found in trained.values())
+        document |= {"methods": run.tests(trained, on_test)}
+        document |= {"status": "interrupted" if interrupted else "finished"}
         FOLDER.write(folder, document)
         return MetaRLResult(folder, document)
 
 
 def _prepared(settings: MetaRLSettings, place: Place) -> _Run:
+    if settings.adaptation is not None:
+        return AdaptationRun.of(settings, place)
     generator = torch.Generator(place.device).manual_seed(settings.seed)
     environment = make_environment(settings, settings.meta_batch, generator)
-    return _Run(settings, place, environment, make_policy(settings, environment), generator)
+    return _TrialRun(settings, place, environment, make_policy(settings, environment), generator)
 
 
 def meta_gradient(
@@ -134,7 +190,7 @@ def meta_gradient(
 
 
 def _train(
-    run: _Run, folder: Path, on_step: Callable[[Step], bool | None] | None
+    run: _TrialRun, folder: Path, on_step: Callable[[Step], bool | None] | None
 ) -> TrainingResult:
     settings = run.settings
 
@@ -165,15 +221,15 @@ def _train(
     )
 
 
-def _learned(run: _Run, params: Mapping[str, Tensor], *, greedy: bool = True) -> Player:
+def _learned(run: _TrialRun, params: Mapping[str, Tensor], *, greedy: bool = True) -> Player:
     return PolicyPlayer(run.policy, params, _player_generator(run), greedy=greedy)
 
 
-def _player_generator(run: _Run) -> torch.Generator:
+def _player_generator(run: _TrialRun) -> torch.Generator:
     return torch.Generator(run.place.device).manual_seed(PLAYER_SEED)
 
 
-def _judge(run: _Run, player: Player, seed: int, trials: int) -> Outcome:
+def _judge(run: _TrialRun, player: Player, seed: int, trials: int) -> Outcome:
     with run.place.autocast():
         return evaluate(
             player,
@@ -185,7 +241,7 @@ def _judge(run: _Run, player: Player, seed: int, trials: int) -> Outcome:
 
 
 def _tests(
-    run: _Run, params: Mapping[str, Tensor], on_test: Callable[[int, int], None] | None
+    run: _TrialRun, params: Mapping[str, Tensor], on_test: Callable[[int, int], None] | None
 ) -> list[JSON]:
     """Test the policy, with its likeliest actions and with drawn ones, and every rule on the same trials."""
     settings, known = run.settings, published(run.settings)
@@ -216,7 +272,7 @@ def _first_record(run: _Run, command: str | None, stored: JSON | None) -> JSON:
         "started": stored["started"] if stored else started,
         "command": command,
         "settings": settings_record(settings),
-        "learner": {"learner": settings.learner, **run.policy.describe()},
+        "learner": {"learner": settings.learner, **run.describe()},
         "published": published(settings),
         "seeds": {
             "weights": settings.seed,
@@ -240,7 +296,7 @@ def _training_record(trained: TrainingResult, run: _Run) -> JSON:
     best = trained.best_validation
     return {
         "steps": trained.steps,
-        "trials": trained.steps * run.settings.meta_batch,
+        "trials": run.trials(trained.steps),
         "best_step": trained.best_step,
         "best_validation": None if best is None else -best,
         "stopped_by": trained.stopped_by,

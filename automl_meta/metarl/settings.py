@@ -1,16 +1,20 @@
 """What a meta-reinforcement-learning run is told."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.training import TrainingSettings
 
-LearnerName = Literal["rl2", "snail"]
-EnvironmentName = Literal["bandits", "mdps"]
+LearnerName = Literal["rl2", "snail", "maml-rl", "e-maml", "promp"]
+EnvironmentName = Literal["bandits", "mdps", "navigation", "cartpoles"]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
 ENVIRONMENTS: tuple[str, ...] = get_args(EnvironmentName)
-BANDITS, MDPS = ENVIRONMENTS
+RL2, SNAIL, MAML_RL, E_MAML, PROMP = LEARNERS
+#: Learners whose memory learns; the others take gradient steps.
+REMEMBERING = (RL2, SNAIL)
+BANDITS, MDPS, NAVIGATION, CARTPOLES = ENVIRONMENTS
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "learner": LEARNERS,
@@ -20,20 +24,70 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
+def environments_of(learner: str) -> tuple[str, ...]:
+    """Return the environments that a learner can play.
+
+    Args:
+        learner: One of ``LEARNERS``.
+
+    Example:
+        >>> environments_of("promp")
+        ('navigation', 'cartpoles')
+    """
+    return (BANDITS, MDPS) if learner in REMEMBERING else (NAVIGATION, CARTPOLES)
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """What learners that adapt by gradient steps are told besides.
+
+    Attributes:
+        inner_steps: Steps on a task in training, >= 1.
+        inner_rate: Their learning rate, > 0.
+        test_steps: Steps on a task in the test, >= ``inner_steps``.
+        epochs: Outer steps made from the same episodes, >= 1; only ``promp`` can make more than one.
+        clip: Of the ratio of probabilities, > 0; for ``promp``.
+        divergence: Weight of the divergence from the policy that played, >= 0; for ``promp``.
+        credit: Weight of the term that credits exploration, >= 0; for ``e-maml``. 1 is unbiased.
+
+    Raises:
+        InvalidParameterError: If a value breaks its rule.
+    """
+
+    inner_steps: int = 1
+    inner_rate: float = 0.1
+    test_steps: int = 3
+    epochs: int = 1
+    clip: float = 0.3
+    divergence: float = 5e-4
+    credit: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_whole(self, {"inner_steps": 1, "epochs": 1, "test_steps": self.inner_steps})
+        for name in ("inner_rate", "clip"):
+            if not 0 < getattr(self, name) < float("inf"):
+                rule, value = "a finite number > 0", getattr(self, name)
+                raise InvalidParameterError.of(name, "metarl", rule, value, "Try 0.1.")
+        _check_weights(self, ("divergence", "credit"))
+
+
 @dataclass(frozen=True)
 class MetaRLSettings:
     """Settings of one run: tasks, learner, training and test. ``recipe`` fills them in.
 
     Attributes:
         learner: Name of the method.
-        env: ``"bandits"`` (Bernoulli) or ``"mdps"`` (tabular Markov decision processes).
-        training: The outer loop.
+        env: ``"bandits"`` (Bernoulli) or ``"mdps"`` (tabular Markov decision processes) for ``rl2`` and ``snail``;
+            ``"navigation"`` (in the plane) or ``"cartpoles"`` for the others.
+        training: The outer loop; ``checkpoint_every`` is a multiple of the adaptation's ``epochs``.
+        adaptation: Of learners that adapt by gradient steps; None for ``rl2`` and ``snail``.
         arms: Arms of a bandit, or actions of a process, >= 2.
-        episodes: Episodes of a trial, >= 1; for bandits its pulls.
-        states: States of a process, >= 2; without meaning for bandits.
-        episode_steps: Steps of an episode of a process, >= 1; without meaning for bandits.
-        meta_batch: Trials of an outer step, >= 2.
-        hidden: Units of the memory, or filters of SNAIL's convolutions, >= 1.
+        episodes: Episodes of a trial, >= 1; for bandits its pulls; for learners that adapt by gradient steps
+            those of a task before each step and after the last.
+        states: States of a process, >= 2; without meaning elsewhere.
+        episode_steps: Most steps of an episode, >= 1; without meaning for bandits.
+        meta_batch: Trials (tasks) of an outer step, >= 2.
+        hidden: Units of the memory, filters of SNAIL's convolutions, or units of each of two hidden layers, >= 1.
         discount: Of a step, in [0, 1]; reaches across the episodes of a trial.
         trace: lambda of the generalised advantages, in [0, 1].
         value_weight: Of the critic's error in the loss, >= 0.
@@ -43,7 +97,7 @@ class MetaRLSettings:
         test_trials: Number of test trials, >= 2; the same for all methods.
         seed: Of the initial weights and of the training.
         device: Where to compute.
-        precision: Of matrix products.
+        precision: Of matrix products; ``"bf16"`` for ``rl2`` alone.
         threads: Of PyTorch; None leaves its own number.
 
     Raises:
@@ -53,6 +107,7 @@ class MetaRLSettings:
     learner: str
     env: str
     training: TrainingSettings
+    adaptation: AdaptationSettings | None = None
     arms: int = 5
     episodes: int = 10
     states: int = 10
@@ -75,12 +130,7 @@ class MetaRLSettings:
         least = dict.fromkeys(("arms", "states", "meta_batch"), 2)
         least |= dict.fromkeys(("validation_trials", "test_trials"), 2)
         least |= dict.fromkeys(("episodes", "episode_steps", "hidden"), 1)
-        least |= {"seed": 0} | ({} if self.threads is None else {"threads": 1})
-        for name, low in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                rule = f"an int >= {low}"
-                raise InvalidParameterError.of(name, "metarl", rule, value, f"Try {max(low, 10)}.")
+        _check_whole(self, least | {"seed": 0} | ({} if self.threads is None else {"threads": 1}))
         for name, names in _CHOICES.items():
             if getattr(self, name) not in names:
                 rule, value = f"one of {', '.join(names)}", getattr(self, name)
@@ -89,10 +139,36 @@ class MetaRLSettings:
             if not 0 <= getattr(self, name) <= 1:
                 rule, value = "a number in [0, 1]", getattr(self, name)
                 raise InvalidParameterError.of(name, "metarl", rule, value, "Try 0.95.")
-        for name in ("value_weight", "entropy", "entropy_end"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                rule, value = "a finite number >= 0", getattr(self, name)
-                raise InvalidParameterError.of(name, "metarl", rule, value, "Try 0.01.")
+        _check_weights(self, ("value_weight", "entropy", "entropy_end"))
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Refuse learners, environments and ways of adapting that do not go together."""
+        fitting = environments_of(self.learner)
+        if self.env not in fitting:
+            rule = f"one of {', '.join(fitting)} for {self.learner}"
+            remedy = f"Try --env {fitting[0]}, or another learner."
+            raise InvalidParameterError.of("env", "metarl", rule, self.env, remedy)
+        if (self.adaptation is None) != (self.learner in REMEMBERING):
+            rule = (
+                f"None for {' and '.join(REMEMBERING)}, AdaptationSettings for all other learners"
+            )
+            remedy = "Make the settings with recipe."
+            raise InvalidParameterError.of("adaptation", "metarl", rule, self.adaptation, remedy)
+        if self.adaptation is not None and self.precision == "bf16":
+            rule = f"float32 or tf32 for {self.learner}: ratios and second derivatives need it"
+            remedy = "Try --precision float32."
+            raise InvalidParameterError.of("precision", "metarl", rule, self.precision, remedy)
+        self._check_epochs(1 if self.adaptation is None else self.adaptation.epochs)
+
+    def _check_epochs(self, epochs: int) -> None:
+        if epochs > 1 and self.learner != PROMP:
+            rule, remedy = f"1 for {self.learner}", "Leave --epochs out, or use promp."
+            raise InvalidParameterError.of("epochs", "metarl", rule, epochs, remedy)
+        every = self.training.checkpoint_every
+        if every % epochs:
+            rule, remedy = f"a multiple of the {epochs} epochs", f"Try {20 * epochs}."
+            raise InvalidParameterError.of("checkpoint_every", "metarl", rule, every, remedy)
 
     @property
     def steps(self) -> int:
@@ -106,3 +182,19 @@ class MetaRLSettings:
             progress: Share of the training that is done, in [0, 1].
         """
         return self.entropy + progress * (self.entropy_end - self.entropy)
+
+
+def _check_whole(record: object, least: Mapping[str, int]) -> None:
+    for name, low in least.items():
+        value = getattr(record, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            rule = f"an int >= {low}"
+            raise InvalidParameterError.of(name, "metarl", rule, value, f"Try {max(low, 10)}.")
+
+
+def _check_weights(record: object, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if not 0 <= value < float("inf"):
+            rule = "a finite number >= 0"
+            raise InvalidParameterError.of(name, "metarl", rule, value, "Try 0.01.")

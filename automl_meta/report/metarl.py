@@ -9,9 +9,15 @@ from automl_meta import __version__
 from automl_meta._typing import JSON
 from automl_meta.metarl.result import FOLDER
 from automl_meta.metarl.suite import MetaRLSuite, stored_results
-from automl_meta.report.metarl_figures import learning_curve, regret_curves, reward_curves
+from automl_meta.report.metarl_figures import (
+    adaptation_curves,
+    learning_curve,
+    regret_curves,
+    reward_curves,
+)
 from automl_meta.report.metarl_view import (
     METHODS,
+    adaptation_rows,
     episode_name,
     learned,
     machine_line,
@@ -34,8 +40,8 @@ def metarl_report(folder: Path) -> Path:
     """Write the report of one run.
 
     Args:
-        folder: Where ``automl-meta metarl`` wrote; ``report.html``, ``learning.svg``, ``rewards.svg`` and
-            ``regret.svg`` in it are replaced.
+        folder: Where ``automl-meta metarl`` wrote; ``report.html`` and its figures (``learning.svg``,
+            ``rewards.svg``, ``regret.svg``, ``adaptation.svg``) in it are replaced.
 
     Returns:
         Path of the page, which is self-contained and needs no network.
@@ -60,10 +66,12 @@ def _figures(folder: Path, result: JSON) -> dict[str, Draw]:
     log, methods = read_log(folder / TRAINING), result["methods"]
     best_step = (result["training"] or {}).get("best_step", -1)
     episode = episode_name(result["settings"])
+    within = [] if result["settings"].get("adaptation") else methods
     return {
         "learning": lambda size: learning_curve(log, best_step, _levels(result), size),
-        "rewards": lambda size: reward_curves(methods, episode, size),
-        "regret": lambda size: regret_curves(methods, size),
+        "rewards": lambda size: reward_curves(within, episode, size),
+        "regret": lambda size: regret_curves(within, size),
+        "adaptation": lambda size: adaptation_curves(methods, size),
     }
 
 
@@ -71,7 +79,8 @@ def _levels(result: JSON) -> dict[str, float]:
     """Return what the learning curve is set against: the published figure and the best rule of the test."""
     known = result["published"].get(result["settings"]["learner"])
     levels = {} if known is None else {"published": float(known)}
-    rules = [m for m in result["methods"][2:] if m["name"] != "informed"]
+    skipped = {result["settings"]["learner"], f"{result['settings']['learner']}-drawn", "informed"}
+    rules = [m for m in result["methods"] if m["name"] not in skipped]
     if rules:
         best = max(rules, key=lambda method: float(method["mean"]))
         levels[METHODS.get(best["name"], best["name"])] = float(best["mean"])
@@ -110,6 +119,11 @@ def suite_report(suite: MetaRLSuite, folder: Path, *, command: str = "") -> Path
         "rows": rows,
         "columns": [name for name, result in results.items() if result["methods"]],
         "methods": [_comparison(name, results) for name in names],
+        "adaptations": [
+            (name, adaptation_rows(result))
+            for name, result in results.items()
+            if adaptation_rows(result)
+        ],
         "pictures": [
             (name, title(result["settings"]), _drawn(folder / name))
             for name, result in results.items()
@@ -132,7 +146,9 @@ def suite_report(suite: MetaRLSuite, folder: Path, *, command: str = "") -> Path
 
 def _drawn(folder: Path) -> list[str]:
     """Return the figures that the report of a run drew, of those that a suite shows."""
-    return [kind for kind in ("learning", "regret") if (folder / f"{kind}.svg").is_file()]
+    return [
+        kind for kind in ("learning", "regret", "adaptation") if (folder / f"{kind}.svg").is_file()
+    ]
 
 
 def _row(name: str, result: JSON | None) -> dict[str, str]:

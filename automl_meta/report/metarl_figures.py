@@ -24,6 +24,9 @@ _COLOURS = {
     "psrl": "s-yellow",
     "optimistic-psrl": "s-green",
     "informed": "s-blue",
+    "shared": "s-green",
+    "fine-tuned": "s-blue",
+    "untrained": "s-grey",
 }
 
 
@@ -87,6 +90,43 @@ def regret_curves(methods: Sequence[JSON], size: Size) -> Figure | None:
         if m["regrets"] is not None and m["name"] not in _UNDRAWN | {"random"}
     ]
     return _curves(curves, "pull", "regret so far", size)
+
+
+def adaptation_curves(methods: Sequence[JSON], size: Size) -> Figure | None:
+    """Draw the mean return of an episode after each inner step with its interval, a line for each method.
+
+    Args:
+        methods: Of a result; one that never adapts is drawn as a level.
+        size: Size of the drawing.
+
+    Returns:
+        The figure, or None without methods that adapt.
+    """
+    if not methods or "intervals" not in methods[0]:
+        return None
+    figure, axes = new_figure(size)
+    last = max(len(method["rewards"]) for method in methods) - 1
+    for place, method in enumerate(methods):
+        name, values, halves = method["name"], method["rewards"], method["intervals"]
+        colour = marker(_COLOURS.get(name, "s-orange"))
+        label, style = METHODS.get(name, name), "-" if place == 0 else "--"
+        if len(values) == 1:
+            axes.plot([0, last], values * 2, ":", color=colour, linewidth=1.5, label=label)
+            continue
+        axes.errorbar(
+            range(len(values)),
+            values,
+            yerr=halves,
+            fmt=f"o{style}",
+            color=colour,
+            linewidth=2.0 if place == 0 else 1.3,
+            markersize=4,
+            label=label,
+        )
+    _label(axes, "gradient steps on the task", "mean total reward")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(axes, 2)
+    return figure
 
 
 def _curves(

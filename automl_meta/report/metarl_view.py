@@ -20,6 +20,12 @@ METHODS = {
     "psrl": "PSRL",
     "optimistic-psrl": "Optimistic PSRL",
     "informed": "Informed of the task",
+    "maml-rl": "MAML",
+    "e-maml": "E-MAML",
+    "promp": "ProMP",
+    "shared": "One policy for all tasks",
+    "fine-tuned": "That policy, fine-tuned",
+    "untrained": "An untrained policy, fine-tuned",
 }
 
 
@@ -59,6 +65,7 @@ def view(result: JSON) -> dict[str, Any]:
             "version": result["versions"].get("automl-meta", ""),
             "started": result["started"].replace("T", " ")[:16],
             "episode": episode_name(settings),
+            "adaptation": adaptation_rows(result),
         }
     except KeyError as error:
         msg = f"The result lacks the field {error}. Write it again: automl-meta metarl."
@@ -73,6 +80,10 @@ def title(settings: Mapping[str, Any]) -> str:
         'RL² on bandits of 5 arms, 10 pulls'
     """
     learner = METHODS.get(settings["learner"], settings["learner"])
+    if settings.get("adaptation"):
+        steps = settings["adaptation"]["inner_steps"]
+        rounds = f"{steps} step{'s' if steps > 1 else ''} from {settings['episodes']} episodes each"
+        return f"{learner} on {settings['env']}, {rounds}"
     if settings["env"] == "bandits":
         return f"{learner} on bandits of {settings['arms']} arms, {settings['episodes']} pulls"
     return (
@@ -114,6 +125,32 @@ def share_text(method: Mapping[str, Any]) -> str:
     return DASH if known is None else f"{100 * method['mean'] / known:.1f} %"
 
 
+def adaptation_rows(result: JSON) -> list[dict[str, Any]]:
+    """Return the mean return after each inner step by method.
+
+    Args:
+        result: Of a run.
+
+    Returns:
+        Names, cells and rates of a table; nothing for learners that make no inner steps.
+    """
+    if not result["settings"].get("adaptation"):
+        return []
+    most = max((len(method["rewards"]) for method in result["methods"]), default=0)
+    rows = []
+    for method in result["methods"]:
+        scores = zip(method["rewards"], method["intervals"], strict=True)
+        cells = [score_text({"mean": mean, "interval95": half}) for mean, half in scores]
+        rows.append(
+            {
+                "name": METHODS.get(method["name"], method["name"]),
+                "cells": cells + [DASH] * (most - len(cells)),
+                "rate": DASH if method["rate"] is None else f"{method['rate']:g}",
+            }
+        )
+    return rows
+
+
 def machine_line(result: JSON) -> str:
     """Return on what a run was made, in one line."""
     machine = result["machine"]
@@ -127,7 +164,16 @@ def _verdict(result: JSON) -> str:
     found = learned(result)
     if found is None:
         return "The run ended before it was tested."
-    text = f"Mean total reward {score_text(found)} over {result['settings']['test_trials']:,} new tasks"
+    tasks = f"{result['settings']['test_trials']:,} new tasks"
+    adaptation = result["settings"].get("adaptation")
+    if adaptation:
+        start = score_text({"mean": found["rewards"][0], "interval95": found["intervals"][0]})
+        steps = adaptation["inner_steps"]
+        return (
+            f"Mean total reward of an episode {start} before and {score_text(found)} after {steps} "
+            f"gradient step{'s' if steps > 1 else ''}, over {tasks}."
+        )
+    text = f"Mean total reward {score_text(found)} over {tasks}"
     if found["published"] is not None:
         return f"{text}: {share_text(found)} of the published {found['published']:g}."
     return f"{text}."

@@ -37,6 +37,25 @@ def test_processes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert not (tmp_path / "out" / "regret.svg").exists()
 
 
+def test_navigation(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    extra = "--learner promp --env navigation --episode-steps 5 --inner-steps 2 --inner-rate 0.2"
+    extra += " --epochs 2 --clip 0.2 --divergence 0.01 --test-steps 4"
+    assert run(words(tmp_path / "out", extra)) == 0
+    shown = capsys.readouterr().out
+    assert "ProMP on navigation, 2 steps from 4 episodes each" in shown
+    assert "That policy, fine-tuned" in shown
+    for name in ("report.html", "result.json", "shared.safetensors", "adaptation.svg"):
+        assert (tmp_path / "out" / name).is_file()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("<svg") == 4  # two figures, for a desktop and for a phone
+    adaptation = json.loads((tmp_path / "out" / "result.json").read_text())["settings"][
+        "adaptation"
+    ]
+    wanted = {"inner_steps": 2, "inner_rate": 0.2, "epochs": 2, "clip": 0.2, "divergence": 0.01}
+    assert {name: adaptation[name] for name in wanted} == wanted
+    assert (adaptation["test_steps"], adaptation["credit"]) == (4, 0.25)
+
+
 def test_json_and_resume(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     line = words(tmp_path / "out", "--json")
     assert run(line) == 0
@@ -68,6 +87,14 @@ def test_options_reach_the_settings(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("--discount 2", "'discount' parameter of metarl must be a number in [0, 1]"),
         ("--suite nowhere", "'suite' parameter of metarl must be a TOML file"),
         ("--suite bandits --only chess", "'only' parameter of metarl must be one of bandits-10-5"),
+        (
+            "--learner promp",
+            "'env' parameter of metarl must be one of navigation, cartpoles for promp",
+        ),
+        ("--env navigation", "'env' parameter of metarl must be one of bandits, mdps for rl2"),
+        ("--epochs 2", "'epochs' parameter of metarl must be left out for rl2"),
+        ("--learner maml-rl --env cartpoles --epochs 2", "'epochs' parameter of metarl must be 1"),
+        ("--learner promp --env navigation --inner-steps 0", "'inner_steps' parameter of metarl"),
         ("--schedule wild", "'schedule' parameter of TrainingSettings must be one of"),
     ],
 )

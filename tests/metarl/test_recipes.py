@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metarl.published import published
 from automl_meta.metarl.recipes import recipe
+
+NAVIGATING = {"learner": "promp", "env": "navigation"}
 
 
 def test_changes_win_and_seconds_replace_steps():
@@ -15,6 +19,20 @@ def test_changes_win_and_seconds_replace_steps():
 def test_the_entropy_falls_linearly():
     settings = recipe(entropy=0.2, entropy_end=0.1)
     assert [settings.entropy_at(p) for p in (0, 0.5, 1)] == pytest.approx([0.2, 0.15, 0.1])
+
+
+def test_learners_that_adapt_have_settings_of_their_own():
+    settings = recipe("promp", "cartpoles", epochs=3, inner_steps=5, episodes=8, clip=0.2)
+    adaptation = settings.adaptation
+    assert (adaptation.epochs, adaptation.inner_steps, adaptation.test_steps) == (3, 5, 5)
+    assert (adaptation.clip, adaptation.credit) == (0.2, 1 / 8)
+    assert (settings.training.steps, settings.training.checkpoint_every % 3) == (600, 0)
+    assert settings.episode_steps == 200
+    assert recipe().adaptation is None
+    with pytest.raises(
+        InvalidParameterError, match="'adaptation' parameter of metarl must be None"
+    ):
+        replace(settings, adaptation=None)
 
 
 def test_steps_of_a_trial():
@@ -32,6 +50,24 @@ def test_steps_of_a_trial():
         ({"entropy": -1.0}, "'entropy' parameter of metarl must be a finite number >= 0"),
         ({"threads": 0}, "'threads' parameter of metarl must be an int >= 1"),
         ({"wings": 2}, "'wings' parameter of recipe must be a name"),
+        (
+            {"learner": "promp"},
+            "'env' parameter of metarl must be one of navigation, cartpoles for",
+        ),
+        ({"env": "navigation"}, "'env' parameter of metarl must be one of bandits, mdps for rl2"),
+        ({"inner_rate": 1.0}, "'inner_rate' parameter of metarl must be left out for rl2"),
+        (NAVIGATING | {"inner_steps": 0}, "'inner_steps' parameter of metarl must be an int >= 1"),
+        (NAVIGATING | {"episodes": 0}, "'episodes' parameter of metarl must be an int >= 1"),
+        (NAVIGATING | {"precision": "bf16"}, "'precision' .* must be float32 or tf32 for promp"),
+        (NAVIGATING | {"epochs": "two"}, "'epochs' parameter of metarl must be an int >= 1"),
+        (NAVIGATING | {"inner_rate": 0.0}, "'inner_rate' parameter of metarl must be a finite"),
+        (NAVIGATING | {"divergence": -1.0}, "'divergence' parameter of metarl must be a finite"),
+        (NAVIGATING | {"checkpoint_every": 7}, "must be a multiple of the 5 epochs. Got 7"),
+        (NAVIGATING | {"inner_steps": 4, "test_steps": 3}, "'test_steps' .* an int >= 4"),
+        (
+            NAVIGATING | {"learner": "e-maml", "epochs": 2},
+            "'epochs' parameter of metarl must be 1 for e-maml. Got 2 instead",
+        ),
     ],
 )
 def test_wrong_values_are_refused(changes, message):

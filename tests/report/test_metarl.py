@@ -82,6 +82,47 @@ def test_a_page_escapes_what_the_user_wrote(tmp_path):
     assert "<b>" not in page
 
 
+def adapted_result():
+    settings = recipe("promp", "navigation")
+    curve = {"rewards": [-16.0, -5.5, -4.0, -3.0], "intervals": [1.0, 0.5, 0.25, 0.25], "rate": 0.1}
+    level = {"rewards": [-15.0], "intervals": [0.75], "rate": None}
+    methods = [
+        method("promp", -5.5) | {"interval95": 0.5} | curve,
+        method("shared", -15.0) | level,
+        method("fine-tuned", -12.0) | curve,
+    ]
+    for entry in methods:
+        entry["regrets"] = None
+    learner = {"policy": "perceptron, normal", "parameters": 4484}
+    changes = {"settings": settings_record(settings), "methods": methods, "learner": learner}
+    return result() | changes | {"published": {}}
+
+
+def test_adaptation_is_shown_step_by_step(tmp_path):
+    shown = view(adapted_result())
+    assert shown["title"] == "ProMP on navigation, 1 step from 20 episodes each"
+    assert shown["verdict"] == (
+        "Mean total reward of an episode -16.00 ± 1.00 before and -5.50 ± 0.50 after 1 gradient step, "
+        "over 400 new tasks."
+    )
+    assert shown["adaptation"][1] == {
+        "name": "One policy for all tasks",
+        "cells": ["-15.00 ± 0.75", DASH, DASH, DASH],
+        "rate": DASH,
+    }
+    FOLDER.write(tmp_path, adapted_result())
+    page = metarl_report(tmp_path).read_text()
+    assert page.count("<svg") == 2  # there is no log
+    assert (tmp_path / "adaptation.svg").is_file()
+    assert '<th class="n">after 3</th>' in page
+    suite_report(MetaRLSuite("One", {".": recipe("promp", "navigation")}), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "](./adaptation.svg)" in text
+    assert f"| One policy for all tasks | -15.00 ± 0.75{f' | {DASH}' * 4} |" in text.splitlines()
+    assert text.count("<th") == 0
+    assert '<th class="n">after 3</th>' in (tmp_path / "report.html").read_text()
+
+
 def test_other_schemas_and_missing_fields_are_refused():
     with pytest.raises(StoreError, match="needs a result of schema"):
         view({"schema": "automl-meta/fewshot/1"})
