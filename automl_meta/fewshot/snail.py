@@ -62,7 +62,8 @@ class Snail(Head):
 
     The output at the query item's position counts. All blocks are causal, so the support's work is done once and
     every query item follows it by itself. The sequence has an order: train on episodes whose support is
-    shuffled (``ShuffledSupport``), lest a label be read from its position.
+    shuffled (``ShuffledSupport``). Trained on class-major ones it takes positions for labels, and guesses as soon as
+    the classes are renamed (docs/few-shot.md has the figures).
 
     Args:
         features: d >= 1.

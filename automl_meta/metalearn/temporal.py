@@ -1,8 +1,7 @@
 """Blocks that read a sequence causally: temporal convolutions and attention over the past.
 
-Every block keeps the length of a sequence, and its output at a position depends on that position and on
-earlier ones alone. What comes before is therefore the same for all that may come next: ``following`` computes
-many possible next items after one past, whose work is done once.
+A block keeps the length of a sequence, and no output depends on later positions. So the past is the same for all
+that may come next: ``following`` computes many next items after one past, whose work is done once.
 
 | symbol | meaning |
 |---|---|
@@ -77,8 +76,7 @@ class CausalConvolution(Causal):
 
     Example:
         >>> layer = CausalConvolution(1, 1, 2, generator=torch.Generator())
-        >>> for weight in (layer.here.weight, layer.back.weight):
-        ...     _ = weight.data.fill_(1.0)
+        >>> _ = nn.init.ones_(layer.here.weight), nn.init.ones_(layer.back.weight)
         >>> layer(torch.tensor([[[1.0], [2.0], [4.0], [8.0]]])).flatten().tolist()
         [1.0, 2.0, 5.0, 10.0]
     """
@@ -101,8 +99,7 @@ class CausalConvolution(Causal):
         """See ``Causal.forward``."""
         n_reached = max(0, x.shape[1] - self.dilation)
         earlier = self.back(x[:, :n_reached])
-        here: Tensor = self.here(x)
-        return here + functional.pad(earlier, (0, 0, x.shape[1] - n_reached, 0))
+        return torch.add(self.here(x), functional.pad(earlier, (0, 0, x.shape[1] - n_reached, 0)))
 
     def following(self, past: Tensor, x: Tensor) -> Tensor:
         """See ``Causal.following``."""
@@ -156,7 +153,7 @@ class DenseBlock(Causal):
 
 
 class CausalAttention(Causal):
-    """Soft attention of each position over itself and the past, whose reading is put beside its input.
+    """Soft attention of each position to itself and the past, whose reading is put beside its input.
 
     ``[x_t, sum_s p_ts v(x_s)]`` with ``p_t = softmax_{s <= t}(q(x_t) . k(x_s) / sqrt(keys))`` and affine q, k, v.
 
@@ -207,8 +204,7 @@ class CausalAttention(Causal):
         return torch.cat([x, read], dim=2)
 
     def _scaled_query(self, x: Tensor) -> Tensor:
-        query: Tensor = self.query(x)
-        return query / math.sqrt(query.shape[-1])
+        return torch.div(self.query(x), math.sqrt(self.query.out_features))
 
 
 class CausalChain(Causal):
@@ -231,15 +227,14 @@ class CausalChain(Causal):
     def __init__(self, blocks: Sequence[Causal]) -> None:
         super().__init__()
         if not blocks:
-            rule, remedy = "one block at least", "Give a CausalAttention."
-            raise InvalidParameterError.of("blocks", "CausalChain", rule, blocks, remedy)
-        self._width = blocks[-1].width
+            rule = "one block at least"
+            raise InvalidParameterError.of("blocks", "CausalChain", rule, blocks, "Give one.")
         self.blocks = nn.ModuleList(blocks)
 
     @property
     def width(self) -> int:
         """See ``Causal.width``."""
-        return self._width
+        return self._in_order()[-1].width
 
     def forward(self, x: Tensor) -> Tensor:
         """See ``Causal.forward``."""
@@ -250,7 +245,7 @@ class CausalChain(Causal):
     def following(self, past: Tensor, x: Tensor) -> Tensor:
         """See ``Causal.following``."""
         *early, last = self._in_order()
-        for block in early:
+        for block in early:  # of the last one, the past's outputs are not needed
             past, x = block(past), block.following(past, x)
         return last.following(past, x)
 
@@ -263,9 +258,8 @@ def temporal_convolutions(
 ) -> CausalChain:
     """Make a TC block: dense blocks of dilations 1, 2, 4, ... that together see a whole sequence.
 
-    ``ceil(log2 T)`` of them reach ``2^ceil(log2 T) >= T`` positions, every one. (The paper's listing counts dilations
-    from 2: taken literally, each position would see none at an odd distance, against the paper's text and against
-    WaveNet, which it follows.)
+    ``ceil(log2 T)`` of them reach ``2^ceil(log2 T) >= T`` positions. (The paper's listing counts dilations from 2; then
+    no position would see one at an odd distance, against its text and against WaveNet, which it follows.)
 
     Args:
         inputs: d >= 1.
@@ -287,17 +281,12 @@ def temporal_convolutions(
         >>> [dense.convolution.dilation for dense in block.blocks], block.width
         ([1, 2, 4], 22)
     """
-    least = 2
-    if length < least:
-        rule, remedy = f"an int >= {least}", "Give the number of positions."
+    if length < 2:
+        rule, remedy = "an int >= 2", "Give the number of positions."
         raise InvalidParameterError.of("length", "temporal_convolutions", rule, length, remedy)
-    n_blocks = (length - 1).bit_length()  # ceil(log2(length))
-    return CausalChain(
-        [
-            DenseBlock(inputs + number * filters, filters, 2**number, generator=generator)
-            for number in range(n_blocks)
-        ]
-    )
+    numbers = range((length - 1).bit_length())  # ceil(log2(length)) of them
+    sizes = [(inputs + number * filters, filters, 2**number) for number in numbers]
+    return CausalChain([DenseBlock(*size, generator=generator) for size in sizes])
 
 
 def _beside(x: Tensor, convolved: Tensor) -> Tensor:
