@@ -35,7 +35,7 @@ OnStep = Callable[[Step], bool | None]
 #: The policy that was trained on all tasks alike, as it is and fine-tuned; and one that was not trained.
 SHARED, FINE_TUNED, UNTRAINED = "shared", "fine-tuned", "untrained"
 #: Rates of fine-tuning that are tried on the validation tasks, in units of the learner's inner rate.
-_RATES = (0.1, 0.3, 1.0, 3.0, 10.0)
+_RATES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 #: Tasks that are tested at once.
 _BATCH = 50
 
