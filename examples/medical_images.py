@@ -88,7 +88,7 @@ def main() -> None:
     try:
         for name in ILL:
             images = load_images(name, options.data)
-            for shots in [*map(int, options.shots.split(",")), 0]:
+            for shots in [*map(int, options.shots.split(",")), *([0] if options.full else [])]:
                 for method in METHODS if shots else ("scratch", "logistic"):
                     rows += kept(name, images, method, shots, options)
                     print(name, method, shots or "all", rows[-1]["auc"], flush=True)
@@ -262,6 +262,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("medical-images"))
     parser.add_argument("--runs", type=Path, default=Path("runs/medical-images"))
     parser.add_argument("--shots", default="1,5,20", help="labels a class")
+    parser.add_argument(
+        "--full",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="train on all images too, for comparison",
+    )
     parser.add_argument("--draws", type=int, default=20, help="of the labels")
     parser.add_argument("--seconds", type=float, default=240.0, help="of each meta-training")
     parser.add_argument("--steps", type=int, help="of each meta-training, instead of a time")

@@ -1,0 +1,56 @@
+"""The medical examples run in a small form where the shared data are, and say what is missing where not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from automl_meta._resources import data_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+with_data = pytest.mark.skipif(data_folder() is None, reason="needs the shared data folder")
+
+
+def run(name, folder, *options, **changes):
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
+    command += ["--output", str(folder / "report"), "--runs", str(folder / "runs"), *options]
+    env = os.environ | {"OMP_NUM_THREADS": "1"} | changes
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+@with_data
+def test_tables_are_judged_and_kept(tmp_path):
+    options = ("--tables", "hepatitis", "--trials", "2", "--seeds", "1")
+    first = run("medical_tables", tmp_path, *options)
+    assert first.returncode == 0, first.stderr
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("*.json")}
+    assert len(kept) == 3
+    again = run("medical_tables", tmp_path, *options)
+    assert again.stdout == first.stdout
+    assert kept == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*.json")}
+    report = (tmp_path / "report" / "report.md").read_text()
+    for text in ("no medical device", "sensitivity", "calibration error", "hepatitis"):
+        assert text in report
+
+
+@with_data
+def test_images_are_judged(tmp_path):
+    options = ("--shots", "2", "--draws", "2", "--steps", "2", "--no-full")
+    found = run("medical_images", tmp_path, *options)
+    assert found.returncode == 0, found.stderr
+    report = (tmp_path / "report" / "report.md").read_text()
+    for text in ("no medical device", "pneumoniamnist, 2 labels", "Meta-SGD", "specificity"):
+        assert text in report
+
+
+def test_what_is_missing_is_told_in_one_line(tmp_path):
+    nowhere = str(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    for broken in (
+        run("medical_tables", tmp_path, "--tables", "magic", AUTOML_META_DATA=nowhere),
+        run("medical_images", tmp_path, "--data", str(tmp_path / "empty")),
+    ):
+        assert broken.returncode == 1
+        assert len(broken.stderr.strip().splitlines()) == 1, broken.stderr
