@@ -9,6 +9,7 @@ favours them. Finished parts are kept; start it again to go on:
 """
 
 import argparse
+import hashlib
 import json
 import shlex
 import sys
@@ -36,6 +37,10 @@ TRAIN_SHOTS, TRAIN_QUERIES, TEST_QUERIES, META_BATCH = 5, 5, 15, 4
 SIZE, FILTERS, N_CLASSES = 16, 32, 10
 #: Inner steps of the meta-learners, and steps among which fine-tuning may choose by the test.
 STEPS, FINE_STEPS = 3, (0, 10, 50, 200)
+
+
+#: Options that decide a figure.
+_DECIDE = ("shots", "seconds", "steps", "episodes", "seed")
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def main() -> None:
     results = []
     for left in domains:
         for name in names:
-            path = options.runs / f"{left}-{name}-{options.seed}.json"
+            path = options.runs / f"{left}-{name}-{_digest(options)}.json"
             if not path.exists():
                 result = measured(every[name], domains, left, options)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,13 +205,26 @@ def write_report(
     (options.output / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _digest(options: argparse.Namespace) -> str:
+    """Return a name for all that decides a figure: other options make other files."""
+    told = {k: str(v) for k, v in sorted(vars(options).items()) if k in _DECIDE}
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:10]
+
+
+def _numbers(text: str) -> str:
+    """Check a list of numbers of labels."""
+    if not all(part.isdigit() and int(part) > 0 for part in text.split(",")):
+        raise argparse.ArgumentTypeError("give whole numbers >= 1, such as 1,5,20")
+    return text
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--data", type=Path, help="the data folder; default AUTOML_META_DATA")
     parser.add_argument("--output", type=Path, default=Path("domain-adaptation"))
     parser.add_argument("--runs", type=Path, default=Path("runs/domain-adaptation"))
     parser.add_argument("--methods", default=",".join(ways()))
-    parser.add_argument("--shots", default="1,5,20", help="labels a class")
+    parser.add_argument("--shots", type=_numbers, default="1,5,20", help="labels a class")
     parser.add_argument("--seconds", type=float, default=120.0, help="of each training")
     parser.add_argument("--steps", type=int, help="of each training, instead of a time")
     parser.add_argument("--episodes", type=int, default=200, help="of each test")

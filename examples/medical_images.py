@@ -120,7 +120,7 @@ def kept(
     name: str, images: Images, method: str, shots: int, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Return the figures of all draws of the labels, from their file where it is there."""
-    path = options.runs / f"{name}-{method}-{shots}-{options.draws}-{options.seed}.json"
+    path = options.runs / f"{name}-{method}-{shots}-{options.draws}-{_trained_as(options)}.json"
     if not path.exists():
         rng = np.random.default_rng(options.seed)
         draws = options.draws if shots else 1
@@ -197,7 +197,7 @@ def trained(method: str, options: argparse.Namespace) -> tuple[Learner, Mapping[
     meta = learner.init(torch.Generator().manual_seed(options.seed))
     if method == "scratch":
         return learner, meta
-    path = options.runs / f"{method}-{options.seed}"
+    path = options.runs / f"{method}-{_trained_as(options)}"
     source = EpisodeSampler(_characters(options.data), 2, TRAIN_SHOTS, TRAIN_QUERIES)
 
     def gradient(
@@ -247,6 +247,19 @@ def write_report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     (options.output / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _trained_as(options: argparse.Namespace) -> str:
+    """Return a name for the meta-training: another one makes other files."""
+    amount = f"{options.steps}-steps" if options.steps else f"{options.seconds:g}-seconds"
+    return f"{amount}-{options.seed}"
+
+
+def _numbers(text: str) -> str:
+    """Check a list of numbers of labels."""
+    if not all(part.isdigit() and int(part) > 0 for part in text.split(",")):
+        raise argparse.ArgumentTypeError("give whole numbers >= 1, such as 1,5,20")
+    return text
+
+
 def _training(options: argparse.Namespace) -> str:
     amount = (
         f"{options.steps} steps" if options.steps else f"{options.seconds:g} seconds on one core"
@@ -261,7 +274,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="the data folder; default AUTOML_META_DATA")
     parser.add_argument("--output", type=Path, default=Path("medical-images"))
     parser.add_argument("--runs", type=Path, default=Path("runs/medical-images"))
-    parser.add_argument("--shots", default="1,5,20", help="labels a class")
+    parser.add_argument("--shots", type=_numbers, default="1,5,20", help="labels a class")
     parser.add_argument(
         "--full",
         action=argparse.BooleanOptionalAction,

@@ -70,15 +70,16 @@ def main() -> None:
     logging.disable(logging.WARNING)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     rows = []
+    names = options.tables.split(",")
+    if unknown := [name for name in names if name not in ILL]:
+        sys.exit(f"No such table: {', '.join(unknown)}. Choose among {', '.join(ILL)}.")
     try:
-        for name in options.tables.split(","):
+        for name in names:
             task = load_suite_task({e.title: e for e in load_suite("meta").tasks}[name])
             for seed in range(options.seeds):
                 for method in TITLES:
                     rows.append(kept(task, name, method, seed, options))
                     print(name, method, seed, rows[-1]["auc"], flush=True)
-    except KeyError as error:
-        sys.exit(f"No such table: {error}. Choose among {', '.join(ILL)}.")
     except AutomlMetaError as error:
         sys.exit(str(error))
     write_report(pd.DataFrame(rows), options)
@@ -127,14 +128,7 @@ def probabilities(task: Task, method: str, seed: int, options: argparse.Namespac
         offline=True,
         prior="default" if method == "meta" else "none",
     )
-    told = result.predict(test, proba=True)
-    return np.column_stack([told[column] for column in _columns(told, task.classes)])
-
-
-def _columns(told: pd.DataFrame, classes: tuple[str, ...]) -> list[str]:
-    return [
-        next(c for c in told.columns if c.endswith(f"_{name}") or c == name) for name in classes
-    ]
+    return np.asarray(result.predict(test, proba=True)[list(task.classes)])
 
 
 def logistic() -> Any:

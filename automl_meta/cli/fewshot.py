@@ -10,6 +10,7 @@ import typer
 
 from automl_meta.cli.values import budget as read_budget
 from automl_meta.cli.values import decimals, whole
+from automl_meta.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:
     from automl_meta.fewshot.result import FewShotResult
@@ -198,6 +199,9 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
         **read_budget(budget, _WHERE),
     }
     given = {name: value for name, value in options.items() if value is not None}
+    if only and suite is None:
+        rule, remedy = "left out without a suite", "Give --suite too."
+        raise InvalidParameterError.of("only", _WHERE, rule, only, remedy)
     if suite is not None:
         status = _run_suite(suite, output, only or [], given, as_json=as_json)
     else:

@@ -9,6 +9,7 @@ import typer
 
 from automl_meta.cli.values import budget as read_budget
 from automl_meta.cli.values import decimals, wholes
+from automl_meta.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:
     from automl_meta.metarl.result import MetaRLResult
@@ -33,7 +34,7 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
         str,
         typer.Option(
             metavar="NAME",
-            help="For rl2 bandits (Bernoulli) or mdps (tabular Markov decision processes); for the others "
+            help="For rl2 and snail bandits (Bernoulli) or mdps (tabular Markov decision processes); for the others "
             "navigation (in the plane) or cartpoles.",
         ),
     ] = "bandits",
@@ -88,7 +89,7 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
         str | None,
         typer.Option(
             metavar="S",
-            help="A TOML file with a list of runs, or bandits: does all of them, each in a folder of "
+            help="A TOML file with a list of runs, bandits or navigation: does all of them, each in a folder of "
             "--output; those that are finished are not repeated.",
         ),
     ] = None,
@@ -138,7 +139,9 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
     ] = None,
     inner_steps: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Gradient steps on a task, but for rl2.  [default: 1]"),
+        typer.Option(
+            metavar="N", help="Gradient steps on a task, but for rl2 and snail.  [default: 1]"
+        ),
     ] = None,
     inner_rate: Annotated[
         str | None, typer.Option(metavar="R", help="Their learning rate.  [default: 0.1]")
@@ -174,9 +177,9 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
 ) -> None:
     """Train policies that learn a task by acting, and test them.
 
-    Rl2 remembers what it did in bandits or small decision processes; maml-rl, e-maml and promp take steps of a
-    policy gradient in navigation or with carts that balance poles. What is not given comes from the recipe. All methods of a test, learned and classical, play the same
-    tasks. Writes DIR with result.json, report.html, meta.safetensors and training/log.jsonl.
+    Rl2 and snail remember what they did in bandits or small decision processes; maml-rl, e-maml and promp take
+    steps of a policy gradient in navigation or with carts that balance poles. What is not given comes from the
+    recipe. All methods of a test, learned and classical, play the same tasks. Writes DIR with result.json, report.html, meta.safetensors and training/log.jsonl.
 
     Ctrl-C stops after the step, and what there is is tested; the exit code is then 130.
     """
@@ -204,20 +207,22 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
             test_steps=(test_steps, 1),
             epochs=(epochs, 1),
         ),
+        **decimals(_WHERE, learning_rate=learning_rate, inner_rate=inner_rate, clip=clip),
         **decimals(
             _WHERE,
-            learning_rate=learning_rate,
+            zero=True,
             discount=discount,
             trace=trace,
             entropy=entropy,
-            inner_rate=inner_rate,
-            clip=clip,
             divergence=divergence,
             credit=credit,
         ),
         **read_budget(budget, _WHERE),
     }
     given = {name: value for name, value in given.items() if value is not None}
+    if only and suite is None:
+        rule, remedy = "left out without a suite", "Give --suite too."
+        raise InvalidParameterError.of("only", _WHERE, rule, only, remedy)
     if suite is not None:
         status = _run_suite(suite, output, only or [], given, as_json=as_json)
     else:

@@ -64,13 +64,14 @@ def duration(text: str, name: str, where: str = "fit") -> float:
     return total
 
 
-def decimal(text: str, name: str, where: str = "fit") -> float:
+def decimal(text: str, name: str, where: str = "fit", *, zero: bool = False) -> float:
     """Read a positive finite number.
 
     Args:
         text: What the user wrote.
         name: Name of the option.
         where: The command.
+        zero: Whether 0 will do too.
 
     Raises:
         InvalidParameterError: If it is no number, or not positive and finite.
@@ -83,9 +84,10 @@ def decimal(text: str, name: str, where: str = "fit") -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
+    if not (0 < value < math.inf or (zero and value == 0)):
         remedy = f"Try --{name.replace('_', '-')} 0.01."
-        raise InvalidParameterError.of(name, where, "a finite number > 0", text, remedy)
+        rule = f"a finite number >{'=' if zero else ''} 0"
+        raise InvalidParameterError.of(name, where, rule, text, remedy)
     return value
 
 
@@ -110,11 +112,12 @@ def wholes(where: str, **texts: tuple[str | None, int]) -> dict[str, int]:
     }
 
 
-def decimals(where: str, **texts: str | None) -> dict[str, float]:
+def decimals(where: str, *, zero: bool = False, **texts: str | None) -> dict[str, float]:
     """Read positive finite numbers; options that were not given are left out.
 
     Args:
         where: The command.
+        zero: Whether 0 will do too.
         **texts: Name of an option to what the user wrote.
 
     Raises:
@@ -125,7 +128,9 @@ def decimals(where: str, **texts: str | None) -> dict[str, float]:
         {'trace': 0.9}
     """
     return {
-        name: decimal(text, name, where=where) for name, text in texts.items() if text is not None
+        name: decimal(text, name, where=where, zero=zero)
+        for name, text in texts.items()
+        if text is not None
     }
 
 

@@ -36,7 +36,7 @@ class MANN:
     ``x_t``. An LSTM emits keys by which it writes to and reads from an external memory, so what binds an item to
     its label lies in the memory, and its weights are the same on every task. The training loss is the
     cross-entropy of all L items, support and query in the order in which they come: give the training a source
-    of shuffled sequences, ``episodes.Sequences``. The number of classes is fixed.
+    of shuffled sequences, ``orders.Sequences``. The number of classes is fixed.
 
     Args:
         embedding: Items [L, ...] to [L, d]; ``nn.Flatten()`` for the pixels, as in the paper.

@@ -35,7 +35,8 @@ class MetaNetworks(Head):
     Reduced against the paper: representation and base learner share the embedding and differ in their last
     layers, which alone have fast weights; the representation's loss is the cross-entropy whatever the number of
     shots (the paper turns to a contrastive one for more than one). The outer gradient takes the inner gradients
-    for constants unless ``second_order``.
+    for constants unless ``second_order``; the layer behind the representation, which only its loss needs, then stays
+    as it was drawn.
 
     Args:
         inputs: d >= 1.

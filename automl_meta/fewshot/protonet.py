@@ -30,7 +30,6 @@ class NearestPrototype(Head):
 
     Example:
         >>> import torch
-        >>> import torch
         >>> support, query = torch.tensor([[[0.0], [2.0]]]), torch.tensor([[[1.5]]])
         >>> NearestPrototype()(support, torch.tensor([[0, 1]]), query, 2)
         tensor([[[-2.2500, -0.2500]]])
@@ -63,8 +62,7 @@ def prototypes(embedded: Tensor, labels: Tensor, ways: int) -> Tensor:
 
     Example:
         >>> import torch
-        >>> import torch
-    >>> prototypes(torch.tensor([[[0.0], [2.0], [5.0]]]), torch.tensor([[0, 0, 1]]), 2)
+        >>> prototypes(torch.tensor([[[0.0], [2.0], [5.0]]]), torch.tensor([[0, 0, 1]]), 2)
         tensor([[[1.],
                  [5.]]])
     """
@@ -85,8 +83,7 @@ def negative_distances(embedded: Tensor, centres: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> import torch
-    >>> negative_distances(torch.tensor([[[1.0], [4.0]]]), torch.tensor([[[1.0], [2.0]]]))
+        >>> negative_distances(torch.tensor([[[1.0], [4.0]]]), torch.tensor([[[1.0], [2.0]]]))
         tensor([[[-0., -1.],
                  [-9., -4.]]])
     """

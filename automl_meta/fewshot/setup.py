@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -22,10 +22,6 @@ from automl_meta.fewshot.settings import (
 
 #: Training points of a function, by which MAML's sinusoids are reported.
 POINTS = (5, 10, 20)
-#: Support images whose inner step a processor computes at once: fewer pay for more starts of kernels, more
-#: overflow its caches.
-_CPU_IMAGES = 40
-_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from automl_meta.metarl.evaluate import (
     Outcome,
     half_interval,
 )
-from automl_meta.metarl.result import outcome_record
+from automl_meta.metarl.result import finite, outcome_record
 from automl_meta.metarl.samples import Sampler
 from automl_meta.metarl.settings import AdaptationSettings, MetaRLSettings
 from automl_meta.metarl.setup import make_adapting_policy, make_family
@@ -99,7 +99,7 @@ class AdaptationRun:
             {name: leaf.to(place.device) for name, leaf in start.items()},
             _EpochGradient(self, learner),
             settings=settings.training,
-            generator=torch.Generator(place.device).manual_seed(settings.seed),
+            generator=torch.Generator(place.device).manual_seed(settings.training_seed),
             validate=lambda params: (
                 -self.returns(
                     learner, params, VALIDATION_SEED, settings.validation_trials, learner.steps
@@ -181,7 +181,7 @@ class AdaptationRun:
             outcome = Outcome(judged, judged.mean().item(), found.mean(1), None)
             ours = outcome if ours is None else ours
             record = outcome_record(name, outcome, ours, None)
-            record["intervals"] = [round(half_interval(row), 4) for row in found]
+            record["intervals"] = [finite(half_interval(row)) for row in found]
             record["rate"] = learner.rate if steps else None
             records.append(record)
             if on_test is not None:

@@ -10,6 +10,7 @@ tensors, so that thousands of tasks advance in one operation on a processor or a
 """
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,10 @@ from automl_meta.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
     from gymnasium import Space
+
+
+#: The first release with ``gymnasium.vector.AutoresetMode``.
+_GYMNASIUM = (1, 1)
 
 
 class TrialEnvironment(Protocol):
@@ -100,6 +105,12 @@ def require_gymnasium() -> None:
     Example:
         >>> require_gymnasium()
     """
-    if find_spec("gymnasium") is None:
-        msg = "metarl needs the package gymnasium. Install it: pip install 'automl-meta[rl]'."
+    if find_spec("gymnasium") is None or not _has_vector_interface():
+        msg = "metarl needs the package gymnasium 1.1 or newer. Install it: pip install 'automl-meta[rl]'."
         raise MissingExtraError(msg)
+
+
+def _has_vector_interface() -> bool:
+    """Whether gymnasium is one whose vector environments say how they begin anew."""
+    major, minor, *_ = version("gymnasium").split(".")
+    return (int(major), int(minor)) >= _GYMNASIUM

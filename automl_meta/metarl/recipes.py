@@ -20,6 +20,8 @@ from automl_meta.training import TrainingSettings
 _TRAINING = frozenset(field.name for field in fields(TrainingSettings))
 _SETTINGS = frozenset(field.name for field in fields(MetaRLSettings)) - {"training", "adaptation"}
 _ADAPTATION = frozenset(field.name for field in fields(AdaptationSettings))
+#: Settings that only learners with a memory read.
+_REMEMBERED = frozenset({"arms", "states", "entropy", "entropy_end", "value_weight"})
 _COMMON: dict[str, Any] = {
     "steps": 4000,
     "learning_rate": 5e-3,
@@ -58,6 +60,9 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
         if name not in _TRAINING | _SETTINGS | _ADAPTATION:
             rule = "a name of MetaRLSettings, TrainingSettings or AdaptationSettings"
             raise InvalidParameterError.of(name, "recipe", rule, name, "See their documentation.")
+        if name in _REMEMBERED and learner not in REMEMBERING:
+            rule = f"left out for {learner}, which has no use for it"
+            raise InvalidParameterError.of(name, "metarl", rule, value, "Use another learner.")
         if name in _ADAPTATION and learner in REMEMBERING:
             rule = f"left out for {learner}, which takes no gradient steps"
             raise InvalidParameterError.of(name, "metarl", rule, value, "Use another learner.")

@@ -52,19 +52,29 @@ def outcome_record(name: str, outcome: Outcome, learned: Outcome, published: flo
     ahead = learned.totals - outcome.totals
     return {
         "name": name,
-        "mean": round(outcome.mean, 4),
-        "interval95": _finite(outcome.interval95),
-        "learned_ahead": round(ahead.mean().item(), 4),
-        "learned_ahead_interval95": _finite(half_interval(ahead)),
+        "mean": finite(outcome.mean),
+        "interval95": finite(outcome.interval95),
+        "learned_ahead": finite(ahead.mean().item()),
+        "learned_ahead_interval95": finite(half_interval(ahead)),
         "published": published,
         "rewards": _rounded(outcome.rewards),
         "regrets": None if outcome.regrets is None else _rounded(outcome.regrets),
     }
 
 
-def _rounded(values: Tensor) -> list[float]:
-    return [round(value, 5) for value in values.tolist()]
+def _rounded(values: Tensor) -> list[float | None]:
+    return [finite(value, 5) for value in values.tolist()]
 
 
-def _finite(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
+def finite(value: float, digits: int = 4) -> float | None:
+    """Return a rounded number, or None where there is none: a policy that diverges has no reward.
+
+    Args:
+        value: Any number.
+        digits: Behind the point.
+
+    Example:
+        >>> finite(0.123456), finite(float("nan"))
+        (0.1235, None)
+    """
+    return round(value, digits) if math.isfinite(value) else None

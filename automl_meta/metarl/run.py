@@ -151,7 +151,7 @@ def run_metarl(
 def _prepared(settings: MetaRLSettings, place: Place) -> _Run:
     if settings.adaptation is not None:
         return AdaptationRun.of(settings, place)
-    generator = torch.Generator(place.device).manual_seed(settings.seed)
+    generator = torch.Generator(place.device).manual_seed(settings.training_seed)
     environment = make_environment(settings, settings.meta_batch, generator)
     return _TrialRun(settings, place, environment, make_policy(settings, environment), generator)
 
@@ -276,7 +276,7 @@ def _first_record(run: _Run, command: str | None, stored: JSON | None) -> JSON:
         "published": published(settings),
         "seeds": {
             "weights": settings.seed,
-            "training": settings.seed,
+            "training": settings.training_seed,
             "validation": VALIDATION_SEED,
             "test": TEST_SEED,
             "players": PLAYER_SEED,

@@ -16,6 +16,9 @@ RL2, SNAIL, MAML_RL, E_MAML, PROMP = LEARNERS
 REMEMBERING = (RL2, SNAIL)
 BANDITS, MDPS, NAVIGATION, CARTPOLES = ENVIRONMENTS
 
+#: Of a rate: a thousand times as much, which fine-tuning may try, is still a float32.
+_LARGEST = 1e6
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "learner": LEARNERS,
     "env": ENVIRONMENTS,
@@ -43,7 +46,7 @@ class AdaptationSettings:
 
     Attributes:
         inner_steps: Steps on a task in training, >= 1.
-        inner_rate: Their learning rate, > 0.
+        inner_rate: Their learning rate, > 0 and at most 1e6.
         test_steps: Steps on a task in the test, >= ``inner_steps``.
         epochs: Outer steps made from the same episodes, >= 1; only ``promp`` can make more than one.
         clip: Of the ratio of probabilities, > 0; for ``promp``.
@@ -65,8 +68,8 @@ class AdaptationSettings:
     def __post_init__(self) -> None:
         _check_whole(self, {"inner_steps": 1, "epochs": 1, "test_steps": self.inner_steps})
         for name in ("inner_rate", "clip"):
-            if not 0 < getattr(self, name) < float("inf"):
-                rule, value = "a finite number > 0", getattr(self, name)
+            if not 0 < getattr(self, name) <= _LARGEST:
+                rule, value = f"a number > 0, at most {_LARGEST:g}", getattr(self, name)
                 raise InvalidParameterError.of(name, "metarl", rule, value, "Try 0.1.")
         _check_weights(self, ("divergence", "credit"))
 
@@ -155,8 +158,8 @@ class MetaRLSettings:
             )
             remedy = "Make the settings with recipe."
             raise InvalidParameterError.of("adaptation", "metarl", rule, self.adaptation, remedy)
-        if self.adaptation is not None and self.precision == "bf16":
-            rule = f"float32 or tf32 for {self.learner}: ratios and second derivatives need it"
+        if self.learner != RL2 and self.precision == "bf16":
+            rule = f"float32 or tf32 for {self.learner}, which needs it"
             remedy = "Try --precision float32."
             raise InvalidParameterError.of("precision", "metarl", rule, self.precision, remedy)
         self._check_epochs(1 if self.adaptation is None else self.adaptation.epochs)
@@ -169,6 +172,11 @@ class MetaRLSettings:
         if every % epochs:
             rule, remedy = f"a multiple of the {epochs} epochs", f"Try {20 * epochs}."
             raise InvalidParameterError.of("checkpoint_every", "metarl", rule, every, remedy)
+
+    @property
+    def training_seed(self) -> int:
+        """Seed of the training's draws: a multiple of 1,000, so never one of validation or test."""
+        return 1000 * self.seed
 
     @property
     def steps(self) -> int:

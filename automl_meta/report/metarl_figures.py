@@ -107,7 +107,11 @@ def adaptation_curves(methods: Sequence[JSON], size: Size) -> Figure | None:
     figure, axes = new_figure(size)
     last = max(len(method["rewards"]) for method in methods) - 1
     for place, method in enumerate(methods):
-        name, values, halves = method["name"], method["rewards"], method["intervals"]
+        name = method["name"]
+        # None, where a policy diverged, is a gap.
+        values, halves = (
+            np.array(method[key], dtype=np.float64).tolist() for key in ("rewards", "intervals")
+        )
         colour = marker(_COLOURS.get(name, "s-orange"))
         label, style = METHODS.get(name, name), "-" if place == 0 else "--"
         if len(values) == 1:

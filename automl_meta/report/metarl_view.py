@@ -104,12 +104,16 @@ def learned(result: JSON) -> Mapping[str, Any] | None:
 
 
 def score_text(method: Mapping[str, Any]) -> str:
-    """Return mean total reward and interval.
+    """Return mean total reward and interval, where the policy did not diverge.
 
     Example:
         >>> score_text({"mean": 6.6801, "interval95": 0.0312})
         '6.68 ± 0.03'
+        >>> score_text({"mean": None, "interval95": None})
+        'diverges'
     """
+    if method["mean"] is None or method["interval95"] is None:
+        return "diverges"
     digits = 2 if abs(method["mean"]) < 1000 else 1
     return f"{method['mean']:.{digits}f} ± {method['interval95']:.{digits}f}"
 
@@ -122,7 +126,9 @@ def share_text(method: Mapping[str, Any]) -> str:
         '99.0 %'
     """
     known = method["published"]
-    return DASH if known is None else f"{100 * method['mean'] / known:.1f} %"
+    return (
+        DASH if known is None or method["mean"] is None else f"{100 * method['mean'] / known:.1f} %"
+    )
 
 
 def adaptation_rows(result: JSON) -> list[dict[str, Any]]:
@@ -183,8 +189,9 @@ def _cards(result: JSON) -> list[dict[str, str]]:
     found, training = learned(result), result["training"]
     cards = []
     if found is not None:
-        note = f"± {found['interval95']:.2f}, 95 % of {result['settings']['test_trials']:,} trials"
-        cards.append({"label": "mean total reward", "value": f"{found['mean']:.2f}", "note": note})
+        value, _, half = score_text(found).partition(" ± ")
+        note = f"{'± ' + half + ', 95 % of ' if half else ''}{result['settings']['test_trials']:,} trials"
+        cards.append({"label": "mean total reward", "value": value, "note": note})
     if training is not None:
         cards += [
             {

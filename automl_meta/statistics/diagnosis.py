@@ -70,7 +70,8 @@ def calibration_error(ill: IntArray, probabilities: FloatArray, *, bins: int = 1
     """Return the expected calibration error: how far shares lie from the probabilities that were told.
 
     Patients are sorted by probability and divided into bins of equal size; in each the share of the ill is compared
-    with the mean probability.
+    with the mean probability. Those of equal probability count with their common share, whatever bins they fall into.
+    A few patients a bin leave a floor: of 50 patients even true probabilities have some .1.
 
     Args:
         ill: 1 for the ill, 0 for the healthy, shape [n], n >= 1.
@@ -95,9 +96,11 @@ def calibration_error(ill: IntArray, probabilities: FloatArray, *, bins: int = 1
         rule = "an int >= 1"
         raise InvalidParameterError.of("bins", "calibration_error", rule, bins, "Try 10.")
     _check_probabilities(probabilities, "calibration_error")
+    _, place = np.unique(probabilities, return_inverse=True)
+    share = (np.bincount(place, ill) / np.bincount(place))[place]
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
-    gaps = [len(part) * abs(ill[part].mean() - probabilities[part].mean()) for part in parts]
+    gaps = [len(part) * abs(share[part].mean() - probabilities[part].mean()) for part in parts]
     return float(sum(gaps) / len(order))
 
 

@@ -91,6 +91,11 @@ def test_options_reach_the_settings(tmp_path: Path, capsys: pytest.CaptureFixtur
             "--learner promp",
             "'env' parameter of metarl must be one of navigation, cartpoles for promp",
         ),
+        ("--only bandits-10-5", "'only' parameter of metarl must be left out without a suite"),
+        (
+            "--learner promp --env navigation --arms 7",
+            "'arms' parameter of metarl must be left out for promp",
+        ),
         ("--env navigation", "'env' parameter of metarl must be one of bandits, mdps for rl2"),
         ("--epochs 2", "'epochs' parameter of metarl must be left out for rl2"),
         ("--learner maml-rl --env cartpoles --epochs 2", "'epochs' parameter of metarl must be 1"),
@@ -149,4 +154,19 @@ def test_a_suite(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     report = (tmp_path / "out" / "report.md").read_text()
     assert "| Gittins index |" in report
     assert "a/learning.svg" in report
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_zero_turns_a_part_of_the_loss_off(tmp_path: Path) -> None:
+    assert run(words(tmp_path / "out", "--entropy 0 --discount 0 --trace 0")) == 0
+    settings = json.loads((tmp_path / "out" / "result.json").read_text())["settings"]
+    assert (settings["entropy"], settings["discount"], settings["trace"]) == (0, 0, 0)
+
+
+def test_a_policy_that_diverges_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    extra = "--learner maml-rl --env navigation --episode-steps 5 --inner-rate 1e6"
+    assert run(words(tmp_path / "out", extra)) == 0
+    assert "navigation" in capsys.readouterr().out
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert document["status"] == "finished"
     assert (tmp_path / "out" / "report.html").is_file()

@@ -60,7 +60,7 @@ def test_steps_of_a_trial():
         (NAVIGATING | {"episodes": 0}, "'episodes' parameter of metarl must be an int >= 1"),
         (NAVIGATING | {"precision": "bf16"}, "'precision' .* must be float32 or tf32 for promp"),
         (NAVIGATING | {"epochs": "two"}, "'epochs' parameter of metarl must be an int >= 1"),
-        (NAVIGATING | {"inner_rate": 0.0}, "'inner_rate' parameter of metarl must be a finite"),
+        (NAVIGATING | {"inner_rate": 0.0}, "'inner_rate' parameter of metarl must be a number > 0"),
         (NAVIGATING | {"divergence": -1.0}, "'divergence' parameter of metarl must be a finite"),
         (NAVIGATING | {"checkpoint_every": 7}, "must be a multiple of the 5 epochs. Got 7"),
         (NAVIGATING | {"inner_steps": 4, "test_steps": 3}, "'test_steps' .* an int >= 4"),
@@ -84,3 +84,21 @@ def test_published_figures():
 def test_a_number_that_is_not_whole_is_refused():
     with pytest.raises(InvalidParameterError, match="'hidden' parameter of metarl must be an int"):
         recipe(hidden=2.5)
+
+
+@pytest.mark.parametrize("name", ["arms", "states", "entropy", "value_weight"])
+def test_what_a_gradient_learner_has_no_use_for_is_refused(name):
+    with pytest.raises(
+        InvalidParameterError, match=f"'{name}' parameter of metarl must be left out"
+    ):
+        recipe("promp", "navigation", **{name: 3})
+
+
+def test_rates_stay_where_float32_can_follow():
+    with pytest.raises(InvalidParameterError, match=r"'inner_rate'.*at most 1e\+06"):
+        recipe("maml-rl", "navigation", inner_rate=1e30)
+
+
+def test_snail_is_not_computed_in_bfloat16():
+    with pytest.raises(InvalidParameterError, match=r"'precision'.*float32 or tf32 for snail"):
+        recipe("snail", "bandits", precision="bf16")

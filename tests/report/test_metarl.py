@@ -5,7 +5,9 @@ from automl_meta.metarl.recipes import recipe
 from automl_meta.metarl.result import FOLDER, SCHEMA, settings_record
 from automl_meta.metarl.suite import MetaRLSuite
 from automl_meta.report.metarl import metarl_report, suite_report
-from automl_meta.report.metarl_view import view
+from automl_meta.report.metarl_figures import adaptation_curves
+from automl_meta.report.metarl_view import score_text, share_text, view
+from automl_meta.report.svg import Size
 from automl_meta.report.text import DASH, MINUS
 
 
@@ -156,3 +158,11 @@ def test_a_suite_shows_what_there_is(tmp_path):
     assert "](a/learning.svg)" not in text  # there is no log
     assert "- a note" in lines
     assert text.rstrip().endswith("Made with: `the command`")
+
+
+def test_what_diverged_is_said_and_leaves_a_gap():
+    method = {"mean": None, "interval95": None, "published": 6.7, "name": "maml-rl"}
+    assert score_text(method) == "diverges"
+    assert share_text(method) == DASH
+    methods = [method | {"rewards": [-1.0, None], "intervals": [0.1, None]}]
+    assert adaptation_curves(methods, Size(4, 3)) is not None

@@ -33,6 +33,14 @@ def test_more_bins_than_patients_and_order_do_not_matter():
     assert calibration_error(ill[::-1], told[::-1], bins=50) == pytest.approx(expected)
 
 
+def test_equal_probabilities_are_one_group_in_any_order():
+    ill, told = np.repeat([0, 1], 50), np.full(100, 0.5)
+    mixed = np.random.default_rng(0).permutation(ill)
+    for labels in (ill, ill[::-1], mixed):
+        assert calibration_error(labels, told) == 0.0
+    assert calibration_error(ill, np.full(100, 0.4)) == pytest.approx(0.1)
+
+
 def test_what_cannot_be_judged_is_refused():
     told = np.array([0.2, 0.7])
     with pytest.raises(InvalidParameterError, match="'ill' parameter of diagnosis"):
