@@ -178,7 +178,8 @@ def write_report(
     """Write one table a number of labels, with what was run."""
     domains = list(dict.fromkeys(r["domain"] for r in results))
     lines = ["# Domain adaptation: ten digits, a domain that was never seen", ""]
-    lines += [" ".join((__doc__ or "").split("\n\n")[1].split()), ""]
+    about = " ".join((__doc__ or "").split("\n\n")[1].split()).partition(" Finished parts")[0]
+    lines += [about, ""]
     for shots in options.shots.split(","):
         lines += [f"## {shots} labels a class", ""]
         lines += [f"| method | {' | '.join(domains)} | mean |"]

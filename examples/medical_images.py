@@ -220,7 +220,8 @@ def trained(method: str, options: argparse.Namespace) -> tuple[Learner, Mapping[
 def write_report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     """Write a table for each data set and number of labels."""
     lines = ["# Medical images with few labels", "", WARNING, ""]
-    lines += [" ".join((__doc__ or "").split("\n\n")[1].split()), ""]
+    about = " ".join((__doc__ or "").split("\n\n")[1].split()).partition(" Finished parts")[0]
+    lines += [about, ""]
     for (name, shots), own in rows.groupby(["data", "shots"], sort=False):
         amount = (
             f"{shots} labels a class, {options.draws} draws" if shots else "all training images"

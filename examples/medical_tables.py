@@ -156,7 +156,8 @@ def write_report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     rng = np.random.default_rng(0)
     means = rows.groupby(["table", "method"])[list(FIGURES)].mean()
     lines = ["# Medical tables with few labels", "", WARNING, ""]
-    lines += [" ".join((__doc__ or "").split("\n\n")[1].split()), ""]
+    about = " ".join((__doc__ or "").split("\n\n")[1].split()).partition(" Finished parts")[0]
+    lines += [about, ""]
     tables = list(dict.fromkeys(rows["table"]))
     lines += [f"## Means over {len(tables)} tables", ""]
     lines += [f"| method | {' | '.join(FIGURES.values())} |", "|---|" + "---:|" * len(FIGURES)]
