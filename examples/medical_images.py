@@ -37,7 +37,7 @@ from automl_meta.fewshot.omniglot import load_omniglot
 from automl_meta.fewshot.protonet import NearestPrototype
 from automl_meta.metalearn import FineTuning, MetaSGD
 from automl_meta.metalearn.losses import cross_entropy
-from automl_meta.statistics.diagnosis import Diagnosis, diagnosis
+from automl_meta.statistics.diagnosis import FIGURES, Diagnosis, diagnosis
 from automl_meta.training import TrainingSettings, train
 
 SIZE, FILTERS = 28, 32
@@ -51,13 +51,6 @@ METHODS = {
     "meta-sgd": "Meta-SGD",
     "scratch": "from random weights",
     "logistic": "logistic regression on pixels",
-}
-FIGURES = {
-    "auc": "AUC",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "brier": "Brier score",
-    "calibration_error": "calibration error",
 }
 WARNING = "**This is a comparison of learners on public images. It is no medical device and no medical advice.**"
 

@@ -32,7 +32,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from automl_meta.api import fit
 from automl_meta.exceptions import AutomlMetaError
 from automl_meta.statistics import bootstrap_interval
-from automl_meta.statistics.diagnosis import Diagnosis, diagnosis
+from automl_meta.statistics.diagnosis import FIGURES, Diagnosis, diagnosis
 from automl_meta.tasks.suites import load_suite, load_suite_task
 from automl_meta.tasks.task import Split, Task
 
@@ -52,13 +52,6 @@ TITLES = {
     "meta": "automl-meta",
     "cold": "cold search (TPE)",
     "logistic": "logistic regression",
-}
-FIGURES = {
-    "auc": "AUC",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "brier": "Brier score",
-    "calibration_error": "calibration error",
 }
 WARNING = "**This is a comparison of search methods on public tables. It is no medical device and no medical advice.**"
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automl_meta.cli.values import budget as read_budget
-from automl_meta.cli.values import decimals, whole
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.cli.values import check_only, decimals, wholes
 
 if TYPE_CHECKING:
     from automl_meta.fewshot.result import FewShotResult
@@ -180,34 +179,33 @@ def fewshot(  # noqa: PLR0917 - typer turns the parameters into options
         "execution": execution,
         "schedule": schedule,
         "recompute": recompute,
-        **_wholes(
-            seed=seed,
-            threads=threads,
-            inner_steps=inner_steps,
-            test_steps=test_steps,
-            meta_batch=meta_batch,
-            queries=queries,
-            train_ways=train_ways,
-            train_shots=train_shots,
-            filters=filters,
-            chunk=chunk,
-            validate_every=validate_every,
-            patience=patience,
-            test_episodes=test_episodes,
+        **wholes(
+            _WHERE,
+            seed=(seed, 0),
+            threads=(threads, 1),
+            inner_steps=(inner_steps, 1),
+            test_steps=(test_steps, 0),
+            meta_batch=(meta_batch, 1),
+            queries=(queries, 1),
+            train_ways=(train_ways, 2),
+            train_shots=(train_shots, 1),
+            filters=(filters, 1),
+            chunk=(chunk, 1),
+            validate_every=(validate_every, 1),
+            patience=(patience, 1),
+            test_episodes=(test_episodes, 2),
         ),
         **decimals(_WHERE, inner_rate=inner_rate, learning_rate=learning_rate),
         **read_budget(budget, _WHERE),
     }
     given = {name: value for name, value in options.items() if value is not None}
-    if only and suite is None:
-        rule, remedy = "left out without a suite", "Give --suite too."
-        raise InvalidParameterError.of("only", _WHERE, rule, only, remedy)
+    check_only(only, suite, _WHERE)
     if suite is not None:
         status = _run_suite(suite, output, only or [], given, as_json=as_json)
     else:
         from automl_meta.fewshot.recipes import recipe
 
-        sizes = _wholes(ways=ways, shots=shots)
+        sizes = wholes(_WHERE, ways=(ways, 2), shots=(shots, 1))
         settings = recipe(learner, data, **sizes, **given)
         status = _run_one(settings, output, resume=resume, as_json=as_json)
     if status == "interrupted":
@@ -251,7 +249,7 @@ def _run_suite(
 
 
 def _trained(settings: "FewShotSettings", output: Path, *, resume: bool) -> "FewShotResult":
-    from automl_meta.cli.fewshot_progress import following
+    from automl_meta.cli.training_progress import following
     from automl_meta.fewshot.run import run_fewshot
 
     with following(output.name) as (on_step, on_test):
@@ -272,12 +270,3 @@ def _command() -> str:
 def _speaks() -> bool:
     """Whether this process writes and prints: under torchrun only the first does."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def _wholes(**texts: str | None) -> dict[str, int]:
-    least = {"ways": 2, "train_ways": 2, "test_episodes": 2, "test_steps": 0, "seed": 0}
-    return {
-        name: whole(text, name, low=least.get(name, 1), where=_WHERE)
-        for name, text in texts.items()
-        if text is not None
-    }

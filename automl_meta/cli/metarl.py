@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automl_meta.cli.values import budget as read_budget
-from automl_meta.cli.values import decimals, wholes
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.cli.values import check_only, decimals, wholes
 
 if TYPE_CHECKING:
     from automl_meta.metarl.result import MetaRLResult
@@ -220,9 +219,7 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
         **read_budget(budget, _WHERE),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if only and suite is None:
-        rule, remedy = "left out without a suite", "Give --suite too."
-        raise InvalidParameterError.of("only", _WHERE, rule, only, remedy)
+    check_only(only, suite, _WHERE)
     if suite is not None:
         status = _run_suite(suite, output, only or [], given, as_json=as_json)
     else:
@@ -263,7 +260,7 @@ def _run_suite(
 
 
 def _trained(settings: "MetaRLSettings", output: Path, *, resume: bool) -> "MetaRLResult":
-    from automl_meta.cli.fewshot_progress import following
+    from automl_meta.cli.training_progress import following
     from automl_meta.metarl.run import run_metarl
     from automl_meta.report.metarl import metarl_report
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 from automl_meta.exceptions import InvalidParameterError
 
@@ -132,6 +133,22 @@ def decimals(where: str, *, zero: bool = False, **texts: str | None) -> dict[str
         for name, text in texts.items()
         if text is not None
     }
+
+
+def check_only(only: Sequence[str] | None, suite: str | None, where: str) -> None:
+    """Refuse names of a suite's runs where there is no suite.
+
+    Args:
+        only: The names.
+        suite: The suite.
+        where: The command.
+
+    Raises:
+        InvalidParameterError: If there are names and no suite.
+    """
+    if only and suite is None:
+        rule, remedy = "left out without a suite", "Give --suite too."
+        raise InvalidParameterError.of("only", where, rule, only, remedy)
 
 
 def budget(text: str | None, where: str) -> dict[str, float | int]:

@@ -25,6 +25,7 @@ from automl_meta.metalearn import MetaParams, expand, join_meta, module_params, 
 from automl_meta.metalearn.chunks import chunked
 from automl_meta.metalearn.inner import gradients, leaves
 from automl_meta.metalearn.losses import cross_entropy, run
+from automl_meta.metalearn.params import below
 
 _EMBEDDING, _HEAD = "embedding.", "head."
 
@@ -163,11 +164,11 @@ class EmbeddedLearner:
             rule, remedy = "a classification", "Use MAML for it."
             raise InvalidParameterError.of("episodes", title, rule, "a regression", remedy)
         weights, _ = split_meta(meta)
-        embedded = self._embedded(_part(weights, _EMBEDDING), some)
+        embedded = self._embedded(below(weights, _EMBEDDING), some)
         n_support = some.support_x.shape[1]
         support, query = embedded[:, :n_support], embedded[:, n_support:]
         logits: Tensor = functional_call(
-            self.head, _part(weights, _HEAD), (support, some.support_y, query, some.ways)
+            self.head, below(weights, _HEAD), (support, some.support_y, query, some.ways)
         )
         return logits
 
@@ -176,7 +177,3 @@ class EmbeddedLearner:
         joint = torch.cat([some.support_x, some.query_x], dim=1)
         reference = None if self.transductive else some.support_x.shape[1]
         return run(self.forward, expand(weights, len(some)), joint, reference)
-
-
-def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): leaf for n, leaf in weights.items() if n.startswith(prefix)}

@@ -25,6 +25,7 @@ from automl_meta.metalearn.chunks import chunked
 from automl_meta.metalearn.inner import gradients, leaves
 from automl_meta.metalearn.losses import cross_entropy, run
 from automl_meta.metalearn.minibatches import take
+from automl_meta.metalearn.params import below
 
 _EMBEDDING = "embedding."
 
@@ -176,9 +177,7 @@ class MANN:
             rule, remedy = f"classifications of {self.ways} classes", "Train it for those."
             raise InvalidParameterError.of("episodes", "MANN", rule, some.ways, remedy)
         weights, _ = split_meta(meta)
-        own = {
-            n.removeprefix(_EMBEDDING): w for n, w in weights.items() if n.startswith(_EMBEDDING)
-        }
+        own = below(weights, _EMBEDDING)
         joint = torch.cat([some.support_x, some.query_x], dim=1)
         reference = None if self.transductive else some.support_x.shape[1]
         return weights, run(self._embed, expand(own, len(some)), joint, reference)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from automl_meta.fewshot.episodes import Episodes, EpisodeSource
 from automl_meta.metalearn.minibatches import take
@@ -32,9 +33,7 @@ class ShuffledSupport:
     def sample(self, n_tasks: int, generator: torch.Generator) -> Episodes:
         """Draw a meta-batch; see ``EpisodeSource.sample``."""
         drawn = self.source.sample(n_tasks, generator)
-        # Equal keys, which would leave two items in their order, are rare: one pair in 2^24.
-        keys = torch.rand(drawn.support_x.shape[:2], generator=generator, device=generator.device)
-        order = keys.argsort(dim=1)
+        order = _drawn_order(n_tasks, drawn.support_y.shape[1], generator)
         return replace(
             drawn,
             support_x=take(drawn.support_x, order),
@@ -73,11 +72,17 @@ class Sequences:
         """
         drawn = self.source.sample(n_tasks, generator)
         n_support = drawn.support_y.shape[1]
-        n_items = n_support + drawn.query_y.shape[1]
-        order = torch.rand(n_tasks, n_items, generator=generator, device=generator.device)
-        order = order.argsort(dim=1)
+        order = _drawn_order(n_tasks, n_support + drawn.query_y.shape[1], generator)
         x = take(torch.cat([drawn.support_x, drawn.query_x], dim=1), order)
         y = take(torch.cat([drawn.support_y, drawn.query_y], dim=1), order)
         return Episodes(
             x[:, :n_support], y[:, :n_support], x[:, n_support:], y[:, n_support:], drawn.ways
         )
+
+
+def _drawn_order(n_tasks: int, n_items: int, generator: torch.Generator) -> Tensor:
+    """Draw an order of the items for each task, int64, shape [T, items].
+
+    Equal keys, which would leave two items in their order, are rare: one pair in 2^24.
+    """
+    return torch.rand(n_tasks, n_items, generator=generator, device=generator.device).argsort(dim=1)

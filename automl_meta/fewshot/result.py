@@ -9,7 +9,6 @@ from automl_meta._typing import JSON
 from automl_meta.fewshot.evaluate import Evaluation
 from automl_meta.fewshot.settings import FewShotSettings
 from automl_meta.training.folder import RESULT, TRAINING, WEIGHTS, ResultFolder
-from automl_meta.training.machine import machine_record, versions_record
 
 __all__ = [
     "RESULT",
@@ -18,11 +17,9 @@ __all__ = [
     "WEIGHTS",
     "FewShotResult",
     "evaluation_record",
-    "machine_record",
     "prepare_folder",
     "read_result",
     "settings_record",
-    "versions_record",
     "write_result",
 ]
 

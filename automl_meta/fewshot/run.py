@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from automl_meta._machine import machine_record, versions_record
 from automl_meta._typing import JSON
 from automl_meta.fewshot.appearances import Follower, appearances_record, evaluate_appearances
 from automl_meta.fewshot.building import make_learner
@@ -26,10 +27,8 @@ from automl_meta.fewshot.result import (
     WEIGHTS,
     FewShotResult,
     evaluation_record,
-    machine_record,
     prepare_folder,
     settings_record,
-    versions_record,
     write_result,
 )
 from automl_meta.fewshot.settings import WITHOUT_STEPS, FewShotSettings
@@ -267,7 +266,7 @@ def _first_record(run: _Run, command: str | None, stored: JSON | None) -> JSON:
         "processes": run.ranks.count,
         "notes": list(run.place.notes),
         "machine": machine_record(),
-        "versions": versions_record(),
+        "versions": versions_record("automl-meta", "torch", "numpy"),
         "training": None,
         "tests": [],
     }

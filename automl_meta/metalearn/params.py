@@ -197,14 +197,7 @@ def split_meta(meta: Mapping[str, Tensor]) -> tuple[Params, Params]:
         >>> split_meta({"weights.w": torch.tensor(1.0)})
         ({'w': tensor(1.)}, {})
     """
-    weights = {
-        name.removeprefix(_WEIGHTS): leaf
-        for name, leaf in meta.items()
-        if name.startswith(_WEIGHTS)
-    }
-    rates = {
-        name.removeprefix(_RATES): leaf for name, leaf in meta.items() if name.startswith(_RATES)
-    }
+    weights, rates = below(meta, _WEIGHTS), below(meta, _RATES)
     if not weights or len(weights) + len(rates) != len(meta):
         raise InvalidParameterError.of(
             "meta",
@@ -230,6 +223,26 @@ def module_params(module: nn.Module) -> Params:
         ['bias', 'weight']
     """
     return {name: leaf.detach().clone() for name, leaf in module.named_parameters()}
+
+
+def below(params: Mapping[str, Tensor], prefix: str, *, to: str = "") -> Params:
+    """Return the parameters whose names begin with a prefix, with another one in its place.
+
+    Args:
+        params: Leaves of any shape.
+        prefix: Such as ``"head."``.
+        to: What takes its place.
+
+    Example:
+        >>> import torch
+        >>> below({"head.w": torch.ones(1), "body.w": torch.zeros(1)}, "head.")
+        {'w': tensor([1.])}
+    """
+    return {
+        to + name.removeprefix(prefix): leaf
+        for name, leaf in params.items()
+        if name.startswith(prefix)
+    }
 
 
 def copies(params: Mapping[str, Tensor]) -> Params:

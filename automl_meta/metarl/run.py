@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from automl_meta._machine import machine_record, versions_record
 from automl_meta._typing import JSON
 from automl_meta.metarl.a2c import LossWeights, a2c_loss
 from automl_meta.metarl.adaptation_run import AdaptationRun
@@ -39,7 +40,6 @@ from automl_meta.metarl.setup import make_environment, make_policy, make_rules
 from automl_meta.training import Step, TrainingResult, train
 from automl_meta.training.device import Place, computing_on
 from automl_meta.training.folder import TRAINING, WEIGHTS
-from automl_meta.training.machine import machine_record, versions_record
 
 
 class _Run(Protocol):
@@ -286,7 +286,7 @@ def _first_record(run: _Run, command: str | None, stored: JSON | None) -> JSON:
         "threads": place.threads,
         "notes": list(place.notes),
         "machine": machine_record(),
-        "versions": versions_record("gymnasium"),
+        "versions": versions_record("automl-meta", "torch", "numpy", "gymnasium"),
         "training": None,
         "methods": [],
     }

@@ -23,6 +23,7 @@ from automl_meta._typing import JSON
 from automl_meta.exceptions import check_least
 from automl_meta.metalearn import module_params
 from automl_meta.metalearn.initial import drawn_linear
+from automl_meta.metalearn.params import below
 from automl_meta.metalearn.temporal import (
     Causal,
     CausalAttention,
@@ -98,7 +99,7 @@ class SnailPolicy:
         x = self._embedded(params, inputs).unsqueeze(1)  # [B, 1, hidden]
         grown = []
         for (name, block), past in zip(self._leaves, state, strict=True):
-            own = _part(params, f"{_BODY}{name}.", to="block.")
+            own = below(params, f"{_BODY}{name}.", to="block.")
             following: Tensor = functional_call(block, own, (past, x))
             grown.append(torch.cat([past, x], dim=1))
             x = following
@@ -108,7 +109,7 @@ class SnailPolicy:
     def replay(self, params: Mapping[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
         """See ``Replayable.replay``."""
         x = self._embedded(params, inputs.transpose(0, 1))
-        read: Tensor = functional_call(self._body, _part(params, _BODY), (x,))
+        read: Tensor = functional_call(self._body, below(params, _BODY), (x,))
         features = read.transpose(0, 1)
         return self._judged(params, features), features
 
@@ -180,12 +181,3 @@ def _in_order(chain: CausalChain, prefix: str = "") -> Iterator[tuple[str, Causa
             yield from _in_order(block, f"{path}.")
         elif isinstance(block, Causal):
             yield path, block
-
-
-def _part(params: Mapping[str, Tensor], prefix: str, to: str = "") -> dict[str, Tensor]:
-    """Return the parameters below a prefix, which is replaced."""
-    return {
-        to + name.removeprefix(prefix): leaf
-        for name, leaf in params.items()
-        if name.startswith(prefix)
-    }

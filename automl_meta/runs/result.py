@@ -1,16 +1,12 @@
 """From a finished study to the records of ``result.json``."""
 
-import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_meta import _machine
 from automl_meta._typing import JSON
 from automl_meta.pipelines import Family
 from automl_meta.search.attributes import ORIGIN
@@ -98,29 +94,10 @@ def task_record(task: Task) -> JSON:
 
 def versions_record() -> dict[str, str]:
     """Return the versions that decide a result."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return _machine.versions_record(*_PACKAGES)
 
 
-def machine_record() -> dict[str, Any]:
-    """Return what the run was made on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cpu": _cpu_name(),
-        "cores": cores or 1,
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-    }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.split(":", 1)[1].split())
-    return platform.processor() or platform.machine() or "unknown"
+def machine_record() -> JSON:
+    """Return what the run was made on, with its memory."""
+    memory = round(psutil.virtual_memory().total / 2**30, 1)
+    return {**_machine.machine_record(), "memory_gib": memory}

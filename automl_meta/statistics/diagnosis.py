@@ -13,6 +13,15 @@ from sklearn.metrics import brier_score_loss, recall_score, roc_auc_score
 from automl_meta._typing import FloatArray, IntArray
 from automl_meta.exceptions import InvalidParameterError
 
+#: Each figure in words, in the order of a table.
+FIGURES = {
+    "auc": "AUC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
+}
+
 
 @dataclass(frozen=True)
 class Diagnosis:

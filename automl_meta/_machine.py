@@ -1,4 +1,4 @@
-"""What a training run was made on: the processor and the versions."""
+"""What a run was made on: the processor and the versions. Imports nothing heavy."""
 
 import os
 import platform
@@ -6,8 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from automl_meta._typing import JSON
-
-_PACKAGES = ("automl-meta", "torch", "numpy")
 
 
 def machine_record() -> JSON:
@@ -20,14 +18,14 @@ def versions_record(*packages: str) -> dict[str, str]:
     """Return the versions that decide a result.
 
     Args:
-        *packages: Names of further packages.
+        *packages: Names of packages; those that are not installed are left out.
 
     Example:
-        >>> "torch" in versions_record("safetensors")
-        True
+        >>> sorted(versions_record("numpy", "no-such-package"))
+        ['numpy', 'python']
     """
     found = {"python": platform.python_version()}
-    for package in (*_PACKAGES, *packages):
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
