@@ -53,12 +53,13 @@ def generalised_advantages(
     return advantages
 
 
-def remaining_steps(n_steps: int, discount: float) -> Tensor:
+def remaining_steps(n_steps: int, discount: float, *, device: torch.device | None = None) -> Tensor:
     """Return the discounted number of steps from each step to the end: ``sum_{k < T - t} gamma^k``.
 
     Args:
         n_steps: T.
         discount: gamma, in [0, 1].
+        device: Where the result shall lie; None is the processor.
 
     Returns:
         float32, shape [T].
@@ -67,7 +68,7 @@ def remaining_steps(n_steps: int, discount: float) -> Tensor:
         >>> remaining_steps(3, 0.5)
         tensor([1.7500, 1.5000, 1.0000])
     """
-    powers = discount ** torch.arange(n_steps, dtype=torch.float64)
+    powers = discount ** torch.arange(n_steps, dtype=torch.float64, device=device)
     return powers.cumsum(0).flip(0).float()
 
 
@@ -79,13 +80,13 @@ class LossWeights:
         discount: gamma, in [0, 1].
         trace: lambda, in [0, 1].
         value: Of the critic's error.
-        entropy: Of the policy's entropy.
+        entropy: Of the policy's entropy; a scalar tensor where a CUDA graph shall read it anew at each replay.
     """
 
     discount: float = 1.0
     trace: float = 0.95
     value: float = 0.5
-    entropy: float = 0.01
+    entropy: float | Tensor = 0.01
 
 
 def a2c_loss(
@@ -110,7 +111,8 @@ def a2c_loss(
         Mnih et al. (2016), Asynchronous Methods for Deep Reinforcement Learning. arXiv:1602.01783
     """
     means = player.policy.value(params, torch.stack(player.features))
-    steps = remaining_steps(len(means), weights.discount).to(means).unsqueeze(1)
+    steps = remaining_steps(len(means), weights.discount, device=means.device)
+    steps = steps.to(means.dtype).unsqueeze(1)
     values = (steps * means).detach()
     advantages = generalised_advantages(
         trials.rewards.to(values), values, discount=weights.discount, trace=weights.trace
@@ -124,7 +126,9 @@ def a2c_loss(
     )
 
 
-def policy_loss(logits: Tensor, actions: Tensor, advantages: Tensor, entropy: float) -> Tensor:
+def policy_loss(
+    logits: Tensor, actions: Tensor, advantages: Tensor, entropy: float | Tensor
+) -> Tensor:
     """Return minus the mean of ``A log pi(a) + entropy H(pi)``.
 
     Args:

@@ -4,42 +4,32 @@ A killed run goes on from its last checkpoint; a finished one is not repeated.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import torch
 from safetensors.torch import save
-from torch import Tensor
 
 from automl_meta._machine import machine_record, versions_record
 from automl_meta._typing import JSON
-from automl_meta.metarl.a2c import LossWeights, a2c_loss
 from automl_meta.metarl.adaptation_run import AdaptationRun
-from automl_meta.metarl.environment import TrialEnvironment
 from automl_meta.metarl.evaluate import (
     PLAYER_SEED,
     TEST_SEED,
     VALIDATION_SEED,
-    Outcome,
-    evaluate,
 )
-from automl_meta.metarl.play import Player, PolicyPlayer, play
-from automl_meta.metarl.policy import Policy, Replayable
 from automl_meta.metarl.published import published
 from automl_meta.metarl.result import (
     FOLDER,
     SCHEMA,
     MetaRLResult,
-    outcome_record,
     settings_record,
 )
 from automl_meta.metarl.settings import MetaRLSettings
-from automl_meta.metarl.setup import make_environment, make_policy, make_rules
-from automl_meta.training import Step, TrainingResult, train
+from automl_meta.metarl.trial_run import TrialRun
+from automl_meta.training import Step, TrainingResult
 from automl_meta.training.device import Place, computing_on
-from automl_meta.training.folder import TRAINING, WEIGHTS
+from automl_meta.training.folder import WEIGHTS
 
 
 class _Run(Protocol):
@@ -70,33 +60,6 @@ class _Run(Protocol):
     def trials(self, steps: int) -> int:
         """Return the trials of so many outer steps."""
         ...
-
-
-@dataclass(frozen=True)
-class _TrialRun:
-    settings: MetaRLSettings
-    place: Place
-    environment: TrialEnvironment  # of the training
-    policy: Policy
-    generator: torch.Generator  # of the training
-
-    def train(
-        self, folder: Path, on_step: Callable[[Step], bool | None] | None
-    ) -> dict[str, TrainingResult]:
-        return {self.settings.learner: _train(self, folder, on_step)}
-
-    def tests(
-        self,
-        trained: Mapping[str, TrainingResult],
-        on_test: Callable[[int, int], None] | None,
-    ) -> list[JSON]:
-        return _tests(self, trained[self.settings.learner].params, on_test)
-
-    def describe(self) -> JSON:
-        return self.policy.describe()
-
-    def trials(self, steps: int) -> int:
-        return steps * self.settings.meta_batch
 
 
 def run_metarl(
@@ -151,116 +114,7 @@ def run_metarl(
 def _prepared(settings: MetaRLSettings, place: Place) -> _Run:
     if settings.adaptation is not None:
         return AdaptationRun.of(settings, place)
-    generator = torch.Generator(place.device).manual_seed(settings.training_seed)
-    environment = make_environment(settings, settings.meta_batch, generator)
-    return _TrialRun(settings, place, environment, make_policy(settings, environment), generator)
-
-
-def meta_gradient(
-    policy: Policy,
-    params: Mapping[str, Tensor],
-    environment: TrialEnvironment,
-    generator: torch.Generator,
-    weights: LossWeights,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Play a batch of new trials and differentiate the loss through the whole of them.
-
-    Args:
-        policy: The learner.
-        params: Its parameters.
-        environment: Of the trials.
-        generator: Draws the actions.
-        weights: Of the loss.
-
-    Returns:
-        The loss, detached, and the gradients, with the names and shapes of ``params``.
-    """
-    leaves = {name: leaf.detach().requires_grad_() for name, leaf in params.items()}
-    player = PolicyPlayer(policy, leaves, generator, recording=True)
-    if isinstance(policy, Replayable):
-        with torch.no_grad():
-            trials = play(player, environment)
-        logits, features = policy.replay(leaves, torch.stack(player.inputs))
-        player.logits, player.features = list(logits), list(features)
-    else:
-        trials = play(player, environment)
-    loss = a2c_loss(leaves, player, trials, weights)
-    grads = torch.autograd.grad(loss, list(leaves.values()))
-    return loss.detach(), dict(zip(leaves, grads, strict=True))
-
-
-def _train(
-    run: _TrialRun, folder: Path, on_step: Callable[[Step], bool | None] | None
-) -> TrainingResult:
-    settings = run.settings
-
-    def gradient(
-        params: dict[str, Tensor], generator: torch.Generator, progress: float
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        weights = LossWeights(
-            settings.discount, settings.trace, settings.value_weight, settings.entropy_at(progress)
-        )
-        with run.place.autocast():
-            return meta_gradient(run.policy, params, run.environment, generator, weights)
-
-    start = run.policy.init(torch.Generator().manual_seed(settings.seed))
-    return train(
-        {name: leaf.to(run.place.device) for name, leaf in start.items()},
-        gradient,
-        settings=settings.training,
-        generator=run.generator,
-        validate=lambda params: (
-            -_judge(
-                run, _learned(run, params), VALIDATION_SEED, settings.validation_trials
-            ).expected
-        ),
-        folder=folder / TRAINING,
-        # A folder without a checkpoint starts afresh, so that a run killed early can be resumed as well.
-        resume=True,
-        on_step=on_step,
-    )
-
-
-def _learned(run: _TrialRun, params: Mapping[str, Tensor], *, greedy: bool = True) -> Player:
-    return PolicyPlayer(run.policy, params, _player_generator(run), greedy=greedy)
-
-
-def _player_generator(run: _TrialRun) -> torch.Generator:
-    return torch.Generator(run.place.device).manual_seed(PLAYER_SEED)
-
-
-def _judge(run: _TrialRun, player: Player, seed: int, trials: int) -> Outcome:
-    with run.place.autocast():
-        return evaluate(
-            player,
-            lambda n_trials, generator: make_environment(run.settings, n_trials, generator),
-            trials=trials,
-            episodes=run.settings.episodes,
-            generator=torch.Generator(run.place.device).manual_seed(seed),
-        )
-
-
-def _tests(
-    run: _TrialRun, params: Mapping[str, Tensor], on_test: Callable[[int, int], None] | None
-) -> list[JSON]:
-    """Test the policy, with its likeliest actions and with drawn ones, and every rule on the same trials."""
-    settings, known = run.settings, published(run.settings)
-    name = settings.learner
-    players: dict[str, Player] = {
-        name: _learned(run, params),
-        f"{name}-drawn": _learned(run, params, greedy=False),
-    }
-    for rule, make in make_rules(settings).items():
-        players[rule] = make(_player_generator(run))
-    outcomes: dict[str, Outcome] = {}
-    for player_name, player in players.items():
-        outcomes[player_name] = _judge(run, player, TEST_SEED, settings.test_trials)
-        if on_test is not None:
-            on_test(len(outcomes), len(players))
-    return [
-        outcome_record(player_name, outcome, outcomes[name], known.get(player_name))
-        for player_name, outcome in outcomes.items()
-    ]
+    return TrialRun.of(settings, place)
 
 
 def _first_record(run: _Run, command: str | None, stored: JSON | None) -> JSON:

@@ -14,7 +14,7 @@ from automl_meta.metarl.a2c import (
 from automl_meta.metarl.bandits import BernoulliBandits
 from automl_meta.metarl.play import PolicyPlayer, n_inputs, play
 from automl_meta.metarl.policy import RecurrentPolicy
-from automl_meta.metarl.run import meta_gradient
+from automl_meta.metarl.trial_run import meta_gradient
 
 
 def test_advantages_of_three_steps_by_hand():

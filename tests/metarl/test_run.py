@@ -11,8 +11,10 @@ from automl_meta.metarl.play import PolicyPlayer, n_inputs, play
 from automl_meta.metarl.policy import RecurrentPolicy
 from automl_meta.metarl.recipes import recipe
 from automl_meta.metarl.result import FOLDER
-from automl_meta.metarl.run import meta_gradient, run_metarl
+from automl_meta.metarl.run import run_metarl
+from automl_meta.metarl.trial_run import TrialRun, meta_gradient
 from automl_meta.training import TrainingSettings, read_log, train
+from automl_meta.training.device import computing_on
 
 SMALL = {
     "steps": 6,
@@ -160,3 +162,30 @@ def test_a_gpu_trains_too(tmp_path):
     document = run_metarl(settings_for(device="cuda"), tmp_path / "run").document
     assert document["status"] == "finished"
     assert document["device"] != "cpu"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("learner", ["rl2", "snail"])
+@pytest.mark.parametrize("env", ["bandits", "mdps"])
+def test_replays_are_the_gradient(learner, env, caplog):
+    settings = recipe(learner, env, **(SMALL | {"device": "cuda", "episodes": 2}))
+    with computing_on("cuda", "float32", 1, where="metarl") as place:
+        captured, plain = (TrialRun.of(settings, place) for _ in range(2))
+        replayed = captured.gradient()
+        params = captured.policy.init(torch.Generator().manual_seed(0))
+        params = {name: leaf.to(place.device) for name, leaf in params.items()}
+        for step in range(4):
+            progress = step / 4
+            loss, grads = replayed(params, captured.generator, progress)
+            weights = LossWeights(
+                settings.discount,
+                settings.trace,
+                settings.value_weight,
+                settings.entropy_at(progress),
+            )
+            expected_loss, expected = meta_gradient(
+                plain.policy, params, plain.environment, plain.generator, weights
+            )
+            torch.testing.assert_close(loss, expected_loss)
+            torch.testing.assert_close(grads, expected, rtol=1e-3, atol=1e-5)
+    assert not caplog.text  # it was captured

@@ -6,8 +6,8 @@ from automl_meta.metarl.a2c import LossWeights
 from automl_meta.metarl.bandits import BernoulliBandits
 from automl_meta.metarl.play import PolicyPlayer, n_inputs, play
 from automl_meta.metarl.policy import Replayable
-from automl_meta.metarl.run import meta_gradient
 from automl_meta.metarl.snail import SnailPolicy
+from automl_meta.metarl.trial_run import meta_gradient
 
 T, B, N_INPUTS = 7, 3, 5
 
