@@ -98,26 +98,40 @@ class TrialRun:
     def gradient(self) -> GradientFunction:
         """Return what each outer step computes; on a GPU it is replayed from a CUDA graph."""
         device = self.place.device
-
-        def at(
-            params: Mapping[str, Tensor], entropy: float | Tensor
-        ) -> tuple[Tensor, dict[str, Tensor]]:
-            settings = self.settings
-            weights = LossWeights(settings.discount, settings.trace, settings.value_weight, entropy)
-            return meta_gradient(self.policy, params, self.environment, self.generator, weights)
-
-        captured = Captured(lambda params, *inputs: at(params, inputs[0]), self.generator)
+        captured = Captured(lambda params, *inputs: self._at(params, inputs[0]), self.generator)
 
         def gradient(
             params: dict[str, Tensor], _: torch.Generator, progress: float
         ) -> tuple[Tensor, dict[str, Tensor]]:
-            entropy = self.settings.entropy_at(progress)
+            if device.type != "cuda":
+                return self.plain_gradient(params, progress)
+            entropy = torch.tensor(self.settings.entropy_at(progress), device=device)
             with self.place.autocast():
-                if device.type == "cuda":
-                    return captured(params, torch.tensor(entropy, device=device))
-                return at(params, entropy)
+                return captured(params, entropy)
 
         return gradient
+
+    def plain_gradient(
+        self, params: Mapping[str, Tensor], progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute an outer step's loss and gradients without a graph.
+
+        Args:
+            params: The policy's.
+            progress: Share of the training that is over, in [0, 1).
+
+        Returns:
+            The loss, detached, and the gradients, with the names and shapes of ``params``.
+        """
+        with self.place.autocast():
+            return self._at(params, self.settings.entropy_at(progress))
+
+    def _at(
+        self, params: Mapping[str, Tensor], entropy: float | Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        settings = self.settings
+        weights = LossWeights(settings.discount, settings.trace, settings.value_weight, entropy)
+        return meta_gradient(self.policy, params, self.environment, self.generator, weights)
 
     def tests(
         self,
