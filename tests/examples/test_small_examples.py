@@ -1,0 +1,66 @@
+"""The examples of few-shot classification, bandits and AutoML run in a small form."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from automl_meta._resources import data_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+with_data = pytest.mark.skipif(data_folder() is None, reason="needs the shared data folder")
+
+
+def run(name, folder, *options):
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
+    command += ["--output", str(folder / "report"), "--runs", str(folder / "runs"), *options]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+def report_of(name, folder, *options):
+    found = run(name, folder, *options)
+    assert found.returncode == 0, found.stderr
+    return (folder / "report" / "report.md").read_text()
+
+
+def test_a_policy_learns_bandits_and_shows_one(tmp_path):
+    options = ("--steps", "40", "--pulls", "4", "--bandits", "50")
+    report = report_of("bandits", tmp_path, *options)
+    assert "| Gittins index |" in report
+    pulls = report.split("`")[1].split()
+    assert len(pulls) == 4
+    assert all(pull[0] in "12345" and pull[1] in "+-" for pull in pulls)
+    # A finished training answers at once, with the same bandit.
+    assert report_of("bandits", tmp_path, *options) == report
+
+
+@with_data
+def test_characters_are_read(tmp_path):
+    options = ("--learners", "protonet", "--steps", "2", "--episodes", "20")
+    report = report_of("few_shot_classification", tmp_path, *options)
+    rows = [line for line in report.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows[1:]] == [
+        "| prototypical networks",
+        "| nearest neighbour in pixels",
+    ]
+    near = float(rows[-1].split(" | ")[1].rstrip(" %"))
+    assert 30 < near < 80  # better than chance, 20
+
+
+@with_data
+def test_the_next_study_starts_from_the_past_ones(tmp_path):
+    options = ("--tables", "glass,prnn_synth,new_thyroid", "--past", "8", "--trials", "3")
+    report = report_of("automl", tmp_path, *options, "--seeds", "1")
+    assert "learned from the past studies" in report
+    assert "| new_thyroid |" in report
+
+
+def test_unknown_names_are_told_in_one_line(tmp_path):
+    for name, option in (("automl", "--tables"), ("few_shot_classification", "--learners")):
+        broken = run(name, tmp_path, option, "magic")
+        assert broken.returncode == 1
+        assert broken.stderr.startswith("No such")
+        assert len(broken.stderr.strip().splitlines()) == 1
