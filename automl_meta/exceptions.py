@@ -5,7 +5,21 @@ error that Python users expect in its place. Messages name the parameter, the ru
 and the remedy, in that order.
 """
 
+import numbers
+import types
+import typing
 from collections.abc import Mapping
+from typing import Any
+
+#: Types of settings, as errors name them.
+_KINDS: Mapping[Any, tuple[Any, str]] = {
+    bool: (bool, "True or False"),
+    int: (numbers.Integral, "an int"),
+    float: (numbers.Real, "a number"),
+    str: (str, "a string"),
+    Mapping: (Mapping, "a table of names and values"),
+    type(None): (type(None), "None"),
+}
 
 
 class AutomlMetaError(Exception):
@@ -55,6 +69,39 @@ def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
         value = getattr(record, name)
         if value < low:
             raise InvalidParameterError.of(name, where, f"an int >= {low}", value, f"Try {low}.")
+
+
+def check_types(values: Mapping[str, object], records: tuple[type, ...], where: str) -> None:
+    """Refuse values whose type is not that of the attribute of their name.
+
+    Args:
+        values: By name; names that no record has are passed by.
+        records: Dataclasses of settings.
+        where: Function or command that the values are for.
+
+    Raises:
+        InvalidParameterError: For the first value of another type.
+    """
+    for record in records:
+        hints = typing.get_type_hints(record)
+        for name in values.keys() & hints.keys():
+            allowed = _kinds(hints[name])
+            value = values[name]
+            # Python counts True as an int; a reader of settings does not.
+            odd = isinstance(value, bool) and bool not in allowed
+            if allowed and (
+                odd or not isinstance(value, tuple(_KINDS[kind][0] for kind in allowed))
+            ):
+                rule = " or ".join(_KINDS[kind][1] for kind in allowed)
+                raise InvalidParameterError.of(name, where, rule, value, "Correct its type.")
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """Return the kinds that a hint allows; none if there are others among them."""
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    each = typing.get_args(hint) if union else (hint,)
+    parts = [typing.get_origin(part) or part for part in each]
+    return parts if all(part in _KINDS for part in parts) else []
 
 
 class TaskError(AutomlMetaError, ValueError):

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from typing import Any
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_types
 from automl_meta.fewshot.settings import REGRESSIONS, WITHOUT_STEPS, FewShotSettings
 from automl_meta.training import TrainingSettings
 
@@ -58,6 +58,9 @@ def recipe(
         if name not in _TRAINING | _SETTINGS:
             rule = "a name of FewShotSettings or TrainingSettings"
             raise InvalidParameterError.of(name, "recipe", rule, name, "See their documentation.")
+    given = {"learner": learner, "data": data, "ways": ways, **changes}
+    given |= {} if shots is None else {"shots": shots}
+    check_types(given, (FewShotSettings, TrainingSettings), "fewshot")
     if shots is None:
         shots = 10 if data in REGRESSIONS else 1
     values = _COMMON | _defaults(learner, data, ways, shots)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automl_meta.exceptions import check_types
 from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.result import RESULT, FewShotResult, read_result
 from automl_meta.fewshot.settings import FewShotSettings
@@ -88,8 +89,8 @@ def load_fewshot_suite(suite: str | Path, **changes: Any) -> FewShotSuite:
     runs = []
     for entry in file.entries:
         settings = completed(entry, recipe, file.file, ignored=("published",))
-        published = entry.values.get("published")
-        runs.append(SuiteRun(entry.name, settings, None if published is None else float(published)))
+        check_types(entry.values, (SuiteRun,), file.file)
+        runs.append(SuiteRun(entry.name, settings, entry.values.get("published")))
     return FewShotSuite(file.title, tuple(runs), file.notes)
 
 

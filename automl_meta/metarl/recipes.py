@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_types
 from automl_meta.metarl.settings import (
     BANDITS,
     CARTPOLES,
@@ -56,6 +56,8 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
         >>> settings.arms, settings.steps, settings.training.steps, settings.training.seconds
         (10, 10, None, 60)
     """
+    given = {"learner": learner, "env": env, **changes}
+    check_types(given, (MetaRLSettings, TrainingSettings, AdaptationSettings), "metarl")
     for name, value in changes.items():
         if name not in _TRAINING | _SETTINGS | _ADAPTATION:
             rule = "a name of MetaRLSettings, TrainingSettings or AdaptationSettings"

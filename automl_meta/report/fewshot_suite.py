@@ -105,9 +105,10 @@ def _row(name: str, published: float | None, result: JSON | None) -> JSON:
 def _shown(row: JSON) -> dict[str, str]:
     test, training = row.get("test"), row.get("training")
     published = row["published"]
+    inductive = ", inductive" if row.get("transductive") is False else ""
     return {
         "name": row["name"],
-        "learner": LEARNERS.get(row.get("learner", ""), DASH),
+        "learner": LEARNERS.get(row.get("learner", ""), DASH) + inductive,
         "episodes": row["title"].rpartition(" on ")[2] if "title" in row else DASH,
         "score": score_text(test) if test else row["status"],
         "inner": DASH if not test or test["steps"] is None else str(test["steps"]),

@@ -106,7 +106,8 @@ def completed(
     try:
         return recipe(**{name: v for name, v in entry.values.items() if name not in ignored})
     except TypeError as error:
-        msg = f"Run {entry.name!r} of {file} is incomplete or of wrong types: {error}. Correct it."
+        # Types are checked by the recipe; what is left is a value without which it cannot be called.
+        msg = f"Run {entry.name!r} of {file} lacks a value: {error}. Add it."
         raise InvalidParameterError(msg) from error
 
 

@@ -82,6 +82,8 @@ def test_the_shipped_suite_is_valid():
         "maml",
         "fomaml",
         "anil",
+        "boil",
+        "cavia",
         "reptile",
         "meta-sgd",
         "maml++",
@@ -92,7 +94,14 @@ def test_the_shipped_suite_is_valid():
         "snail",
     }
     assert all(run.settings.test_episodes >= 1000 for run in suite.runs)
-    assert all(run.settings.transductive for run in suite.runs)
+    inductive = {run.name for run in suite.runs if not run.settings.transductive}
+    assert inductive == {"reptile-5-way-1-shot-inductive"}
+
+
+def test_the_shipped_minutes_of_a_gpu_are_limited_by_time():
+    suite = load_fewshot_suite("omniglot-gpu-minutes", device="cpu", precision="tf32")
+    assert len({run.name for run in suite.runs}) == len(suite.runs) == 9
+    assert sum(run.settings.training.seconds for run in suite.runs) <= 660
 
 
 def test_runs_go_to_their_folders_up_to_an_interrupt(tmp_path):
@@ -119,8 +128,19 @@ def test_runs_go_to_their_folders_up_to_an_interrupt(tmp_path):
         ("run = 3", "one .*run.* table"),
         ("[[run]]\nlearner = 'maml'", "'name'"),
         ("[[run]]\nname = '../x'\nlearner = 'maml'", "'name'"),
-        ("[[run]]\nname = 'x'", "incomplete"),
-        ("[[run]]\nname = 'x'\nlearner = 'maml'\nways = '5'", "incomplete or of wrong types"),
+        ("[[run]]\nname = 'x'", "lacks a value: .*learner"),
+        ("[[run]]\nname = 'x'\nlearner = 'maml'\nways = '5'", "'ways' .* an int. Got '5'"),
+        ("[[run]]\nname = 'x'\nlearner = 'maml'\nways = 5.5", "'ways' .* an int. Got 5.5"),
+        ("[[run]]\nname = 'x'\nlearner = 'maml'\nseconds = true", "a number or None. Got True"),
+        ("[[run]]\nname = 'x'\nlearner = 'maml'\ntransductive = 'yes'", "True or False. Got 'yes'"),
+        (
+            "[[run]]\nname = 'x'\nlearner = 'maml'\noptions = 3",
+            "a table of names and values. Got 3",
+        ),
+        (
+            "[[run]]\nname = 'x'\nlearner = 'maml'\npublished = 'x'",
+            "'published' .* a number or None",
+        ),
         ("[[run]]\nname = 'x'\nlearner = 'maml'\nsped = 3", "'sped'"),
         ("[[run]]\nname = 'x'\nlearner = 'maml'\n" * 2, "unique"),
     ],
