@@ -11,6 +11,8 @@ from automl_meta.report.text import DASH, STOPPED, duration, fact_rows, signed
 METHODS = {
     "rl2": "RL²",
     "rl2-drawn": "RL², actions drawn",
+    "snail": "SNAIL",
+    "snail-drawn": "SNAIL, actions drawn",
     "random": "Random",
     "greedy": "Greedy",
     "ucb1": "UCB1",
