@@ -21,7 +21,7 @@ from automl_meta.report.svg import SERIES, Size, marker, new_figure, style_axes,
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEM = "rbv2_xgboost-pool"
 #: In both panels one colour a method.
-METHODS = ("automl-meta", "TPE", "portfolio + GPSampler", "portfolio + TPE", "random")
+METHODS = ("automl-meta", "TPE", "portfolio + GPSampler", "portfolio + TPE", "RGPE")
 _FLOOR = 1e-3
 
 
