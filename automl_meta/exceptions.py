@@ -5,7 +5,6 @@ error that Python users expect in its place. Messages name the parameter, the ru
 and the remedy, in that order.
 """
 
-import numbers
 import types
 import typing
 from collections.abc import Mapping
@@ -14,8 +13,8 @@ from typing import Any
 #: Types of settings, as errors name them.
 _KINDS: Mapping[Any, tuple[Any, str]] = {
     bool: (bool, "True or False"),
-    int: (numbers.Integral, "an int"),
-    float: (numbers.Real, "a number"),
+    int: (int, "an int"),
+    float: ((int, float), "a number"),
     str: (str, "a string"),
     Mapping: (Mapping, "a table of names and values"),
     type(None): (type(None), "None"),
@@ -93,7 +92,7 @@ def check_types(values: Mapping[str, object], records: tuple[type, ...], where: 
                 odd or not isinstance(value, tuple(_KINDS[kind][0] for kind in allowed))
             ):
                 rule = " or ".join(_KINDS[kind][1] for kind in allowed)
-                raise InvalidParameterError.of(name, where, rule, value, "Correct its type.")
+                raise InvalidParameterError.of(name, where, rule, value, f"Give {rule}.")
 
 
 def _kinds(hint: Any) -> list[Any]:

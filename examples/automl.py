@@ -1,13 +1,13 @@
 """AutoML with a past: the next study of a team starts from the studies that it has.
 
-A support vector machine is tuned on twelve small tables. For each table the studies of the eleven others, thirty random
-trials each, are the past: ``MetaLearner.from_storage`` learns from them and proposes on the twelfth; Optuna's TPE
-searches it cold. Everything is trained for real. Finished searches are kept; start it again to go on:
+A support vector machine is tuned on small tables. For each table the studies of all the others, random trials, are the
+past: ``MetaLearner.from_storage`` learns from them and proposes on the one left out; Optuna's TPE searches it cold. Everything is trained for real. Finished searches are kept; start it again to go on:
 
     AUTOML_META_DATA=DATA python examples/automl.py --output reports/automl
 """
 
 import argparse
+import hashlib
 import json
 import shlex
 import sys
@@ -84,33 +84,27 @@ def objective(trial: optuna.Trial, task: Task) -> float:
     return float(1 - cross_val_score(model, task.features, task.target, cv=folds).mean())
 
 
-def studied(
-    name: str,
-    task: Task,
-    sampler: optuna.samplers.BaseSampler,
-    trials: int,
-    storage: JournalStorage,
-) -> optuna.Study:
-    """Return a study with its trials done, those that are missing made now."""
-    study = optuna.create_study(
-        study_name=name, storage=storage, sampler=sampler, load_if_exists=True
-    )
+def make_past(name: str, task: Task, trials: int, storage: JournalStorage) -> None:
+    """Make the trials that a past study lacks."""
+    study = optuna.create_study(study_name=name, storage=storage, load_if_exists=True)
     done = len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
-    study.optimize(lambda trial: objective(trial, task), n_trials=trials - done)
-    return study
+    # Another seed after an interruption: the same one would draw the first trials again.
+    study.sampler = optuna.samplers.RandomSampler(seed=done)
+    study.optimize(lambda trial: objective(trial, task), n_trials=max(0, trials - done))
 
 
 def searches(
     tasks: dict[str, Task], name: str, method: str, options: argparse.Namespace
 ) -> np.ndarray:
     """Return the best error after each trial of a table's searches, shape [seeds, trials]."""
-    path = options.runs / f"{len(tasks)}-{name}-{method}-{options.trials}-{options.seeds}.json"
+    digest = hashlib.sha256(",".join(tasks).encode()).hexdigest()[:8]
+    searched = f"{options.past}-{options.trials}-{options.seeds}"
+    path = options.runs / f"{digest}-{name}-{method}-{searched}.json"
     if not path.exists():
         options.runs.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFileBackend(str(options.runs / "past.log")))
+        storage = JournalStorage(JournalFileBackend(str(options.runs / f"past-{options.past}.log")))
         for each, task in tasks.items():
-            random = optuna.samplers.RandomSampler(seed=0)
-            studied(each, task, random, options.past, storage)
+            make_past(each, task, options.past, storage)
         others = [each for each in tasks if each != name]
         learner = MetaLearner.from_storage(storage, names=others) if method == "meta" else None
         found = []
@@ -132,7 +126,10 @@ def write_report(errors: dict[tuple[str, str], np.ndarray], options: argparse.Na
     names = list(dict.fromkeys(name for name, _ in errors))
     lines = ["# AutoML: the next study starts from the past ones", ""]
     about = " ".join((__doc__ or "").split("\n\n")[1].split()).partition(" Finished")[0]
-    lines += [about, "", f"Mean error in % over {len(names)} tables, {options.seeds} seeds:", ""]
+    amount = (
+        f"{options.past} trials of each of {len(names) - 1} past studies, {options.seeds} seeds"
+    )
+    lines += [about, "", f"Mean error in % over {len(names)} tables, {amount}:", ""]
     lines += [f"| | {' | '.join(f'after {m}' for m in marks)} |", "|---|" + "---:|" * len(marks)]
     for method, title in METHODS.items():
         own = 100 * means.xs(method, level=1)
@@ -147,7 +144,7 @@ def write_report(errors: dict[tuple[str, str], np.ndarray], options: argparse.Na
     lines += ["", command]
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines[4:9]))
+    print("\n".join(lines[4:10]))
 
 
 def gains(means: pd.DataFrame, marks: list[int]) -> list[str]:

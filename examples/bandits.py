@@ -1,7 +1,7 @@
 """Reinforcement learning: a policy that learned to learn which arm of a bandit pays.
 
-RL^2 is trained on two million bandits of five arms and then plays new ones, beside the rules that people derived, on the same
-bandits with the same luck. Then it plays one bandit before your eyes. A finished training is kept:
+RL^2 is trained on bandits of five arms and then plays new ones, beside the rules that people derived, on the same bandits
+with the same luck. Then it plays one bandit before your eyes. A finished training is kept:
 
     python examples/bandits.py --output reports/bandits_example
 """
@@ -49,6 +49,7 @@ def main() -> None:
         validation_trials=options.bandits,
         seed=options.seed,
         threads=1,
+        device="cpu",
     )
     folder = options.runs / f"{options.pulls}-{options.steps}-{options.bandits}-{options.seed}"
     try:

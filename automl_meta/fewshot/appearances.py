@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.episodes import Episodes, EpisodeSource
+from automl_meta.fewshot.episodes import Episodes, EpisodeSource, in_batches
 from automl_meta.fewshot.evaluate import ACCURACY, Evaluation
 
 
@@ -83,10 +83,10 @@ def evaluate_appearances(
         if value < 1:
             rule, remedy = "an int >= 1", "Try 1000."
             raise InvalidParameterError.of(name, "evaluate_appearances", rule, value, remedy)
-    scores = []
-    for start in range(0, episodes, batch):
-        drawn = source.sample(min(batch, episodes - start), generator)
-        scores.append(_scores(learner.follow(meta, drawn), drawn).cpu())
+    scores = [
+        _scores(learner.follow(meta, drawn), drawn).cpu()
+        for drawn in in_batches(source, episodes, batch, generator)
+    ]
     return tuple(Evaluation(ACCURACY, tuple(column.tolist())) for column in torch.cat(scores).T)
 
 

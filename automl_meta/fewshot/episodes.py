@@ -9,6 +9,7 @@
 | C, H, W | channels, height and width of an image |
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from torch import Tensor
 
 from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.fewshot.data import ClassTable, FewShotDataset
+
+#: Episodes that an evaluation draws at once.
+DRAWN_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,42 @@ def distinct(bounds: Tensor, k: int, generator: torch.Generator) -> Tensor:
         later = numbers[..., i + 1 :]
         later += later >= numbers[..., i : i + 1]
     return numbers
+
+
+def in_batches(
+    source: EpisodeSource, episodes: int, batch: int, generator: torch.Generator
+) -> Iterator[Episodes]:
+    """Draw episodes for an evaluation: the same ones whatever the size of the batches.
+
+    What a generator gives depends on how much is asked for at once, so always so many are drawn at once.
+
+    Args:
+        source: Of the episodes.
+        episodes: How many, >= 1.
+        batch: How many to hand out at once, >= 1.
+        generator: Source of all randomness.
+
+    Yields:
+        Batches, all but the last of ``batch`` episodes.
+    """
+    waiting: Episodes | None = None
+    for start in range(0, episodes, DRAWN_AT_ONCE):
+        drawn = source.sample(min(DRAWN_AT_ONCE, episodes - start), generator)
+        waiting = drawn if waiting is None else _joined(waiting, drawn)
+        last = start + DRAWN_AT_ONCE >= episodes
+        while len(waiting) >= batch or (last and len(waiting)):
+            yield waiting[:batch]
+            waiting = waiting[batch:]
+
+
+def _joined(one: Episodes, other: Episodes) -> Episodes:
+    return Episodes(
+        torch.cat([one.support_x, other.support_x]),
+        torch.cat([one.support_y, other.support_y]),
+        torch.cat([one.query_x, other.query_x]),
+        torch.cat([one.query_y, other.query_y]),
+        one.ways,
+    )
 
 
 def as_floats(images: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.fewshot.episodes import Episodes, EpisodeSource
+from automl_meta.fewshot.episodes import Episodes, EpisodeSource, in_batches
 from automl_meta.fewshot.learners import Learner
 
 ACCURACY, SQUARED_ERROR = "accuracy", "mean squared error"
@@ -97,8 +97,7 @@ def evaluate(
             raise InvalidParameterError.of(name, "evaluate", "an int >= 1", value, "Try 600.")
     scores: list[float] = []
     metric = ACCURACY
-    while len(scores) < episodes:
-        drawn = source.sample(min(batch, episodes - len(scores)), generator)
+    for drawn in in_batches(source, episodes, batch, generator):
         metric = SQUARED_ERROR if drawn.ways is None else ACCURACY
         outputs = learner.predict(meta, drawn, steps=steps)
         scores += score(outputs, drawn).tolist()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from automl_meta.exceptions import InvalidParameterError, check_least
+from automl_meta.exceptions import InvalidParameterError, check_least, check_types
 from automl_meta.training import TrainingSettings
 
 LearnerName = Literal[
@@ -132,6 +132,7 @@ class FewShotSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(vars(self), (FewShotSettings,), "fewshot")
         least = dict.fromkeys(("shots", "queries", "meta_batch", "filters", "image_size"), 1)
         least |= dict.fromkeys(("validation_episodes", "test_queries", "inner_steps"), 1)
         least |= {"ways": 2, "test_episodes": 2, "seed": 0, "split_seed": 0}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_types
 from automl_meta.training import TrainingSettings
 
 LearnerName = Literal["rl2", "snail", "maml-rl", "e-maml", "promp"]
@@ -66,6 +66,7 @@ class AdaptationSettings:
     credit: float = 1.0
 
     def __post_init__(self) -> None:
+        check_types(vars(self), (AdaptationSettings,), "metarl")
         _check_whole(self, {"inner_steps": 1, "epochs": 1, "test_steps": self.inner_steps})
         for name in ("inner_rate", "clip"):
             if not 0 < getattr(self, name) <= _LARGEST:
@@ -130,6 +131,7 @@ class MetaRLSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(vars(self), (MetaRLSettings,), "metarl")
         least = dict.fromkeys(("arms", "states", "meta_batch"), 2)
         least |= dict.fromkeys(("validation_trials", "test_trials"), 2)
         least |= dict.fromkeys(("episodes", "episode_steps", "hidden"), 1)

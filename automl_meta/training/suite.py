@@ -105,9 +105,13 @@ def completed(
     """
     try:
         return recipe(**{name: v for name, v in entry.values.items() if name not in ignored})
+    except InvalidParameterError as error:
+        msg = f"Run {entry.name!r} of {file}: {error}"
+        raise InvalidParameterError(msg) from error
     except TypeError as error:
-        # Types are checked by the recipe; what is left is a value without which it cannot be called.
-        msg = f"Run {entry.name!r} of {file} lacks a value: {error}. Add it."
+        msg = (
+            f"Run {entry.name!r} of {file} lacks a value, or has one too many: {error}. Correct it."
+        )
         raise InvalidParameterError(msg) from error
 
 

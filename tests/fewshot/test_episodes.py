@@ -3,7 +3,7 @@ import torch
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.data import FewShotDataset
-from automl_meta.fewshot.episodes import EpisodeSampler, distinct
+from automl_meta.fewshot.episodes import EpisodeSampler, distinct, in_batches
 
 
 def _generator(seed=0):
@@ -140,6 +140,19 @@ def test_distinct_respects_each_bound():
     assert (drawn < bounds.view(1, 3, 1)).all()
     assert drawn[:, 2].max() > 250
     assert drawn[:, 0].sort(-1).values.tolist() == [[0, 1, 2]] * 500
+
+
+@pytest.mark.parametrize("batch", [1, 7, 20, 33, 60, 200])
+def test_batches_hold_the_same_episodes_whatever_their_size(numbered, batch):
+    sampler = EpisodeSampler(numbered(*[6] * 8), 5, 1, 3)
+    whole = list(in_batches(sampler, 50, 50, _generator()))
+    parts = list(in_batches(sampler, 50, batch, _generator()))
+    assert len(whole) == 1
+    assert [len(part) for part in parts[:-1]] == [batch] * (len(parts) - 1)
+    assert sum(map(len, parts)) == 50
+    for name in ("support_x", "support_y", "query_x", "query_y"):
+        drawn = torch.cat([getattr(part, name) for part in parts])
+        assert torch.equal(drawn, getattr(whole[0], name))
 
 
 @pytest.mark.gpu

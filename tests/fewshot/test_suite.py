@@ -128,8 +128,11 @@ def test_runs_go_to_their_folders_up_to_an_interrupt(tmp_path):
         ("run = 3", "one .*run.* table"),
         ("[[run]]\nlearner = 'maml'", "'name'"),
         ("[[run]]\nname = '../x'\nlearner = 'maml'", "'name'"),
-        ("[[run]]\nname = 'x'", "lacks a value: .*learner"),
-        ("[[run]]\nname = 'x'\nlearner = 'maml'\nways = '5'", "'ways' .* an int. Got '5'"),
+        ("[[run]]\nname = 'x'", "lacks a value.*learner"),
+        (
+            "[[run]]\nname = 'x'\nlearner = 'maml'\nways = '5'",
+            "Run 'x' of suite.toml: .*'ways' .* an int. Got '5'",
+        ),
         ("[[run]]\nname = 'x'\nlearner = 'maml'\nways = 5.5", "'ways' .* an int. Got 5.5"),
         ("[[run]]\nname = 'x'\nlearner = 'maml'\nseconds = true", "a number or None. Got True"),
         ("[[run]]\nname = 'x'\nlearner = 'maml'\ntransductive = 'yes'", "True or False. Got 'yes'"),

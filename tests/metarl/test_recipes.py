@@ -59,7 +59,7 @@ def test_steps_of_a_trial():
         (NAVIGATING | {"inner_steps": 0}, "'inner_steps' parameter of metarl must be an int >= 1"),
         (NAVIGATING | {"episodes": 0}, "'episodes' parameter of metarl must be an int >= 1"),
         (NAVIGATING | {"precision": "bf16"}, "'precision' .* must be float32 or tf32 for promp"),
-        (NAVIGATING | {"epochs": "two"}, "'epochs' parameter of metarl must be an int >= 1"),
+        (NAVIGATING | {"epochs": "two"}, "'epochs' parameter of metarl must be an int. Got 'two'"),
         (NAVIGATING | {"inner_rate": 0.0}, "'inner_rate' parameter of metarl must be a number > 0"),
         (NAVIGATING | {"divergence": -1.0}, "'divergence' parameter of metarl must be a finite"),
         (NAVIGATING | {"checkpoint_every": 7}, "must be a multiple of the 5 epochs. Got 7"),

@@ -60,7 +60,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_settings_are_made_by_the_recipe(tmp_path):
     entry = read(tmp_path, TWO).entries[1]
     assert completed(entry, dict, "two.toml", ignored=("steps",)) == {"size": 2}
-    with pytest.raises(InvalidParameterError, match=r"Run 'b' of two.toml is incomplete"):
+    with pytest.raises(InvalidParameterError, match=r"Run 'b' of two.toml lacks a value"):
         completed(entry, lambda steps: steps, "two.toml")
 
 
