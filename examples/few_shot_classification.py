@@ -41,7 +41,7 @@ def main() -> None:
     try:
         for name in names:
             for shots in (1, 5):
-                folder = options.runs / f"{name}-{shots}-{_amount(options)}"
+                folder = options.runs / f"{name}-{shots}-{_amount(options)}".replace(" ", "-")
                 result = run_fewshot(settings(name, shots, options), folder, resume=True)
                 rows.append((TITLES[name], shots, result.document))
                 print(TITLES[name], shots, result.document["tests"][0]["mean"], flush=True)
