@@ -82,10 +82,10 @@ def check_types(values: Mapping[str, object], records: tuple[type, ...], where: 
         InvalidParameterError: For the first value of another type.
     """
     for record in records:
-        hints = typing.get_type_hints(record)
-        for name in values.keys() & hints.keys():
-            allowed = _kinds(hints[name])
-            value = values[name]
+        for name, hint in typing.get_type_hints(record).items():
+            if name not in values:
+                continue
+            allowed, value = _kinds(hint), values[name]
             # Python counts True as an int; a reader of settings does not.
             odd = isinstance(value, bool) and bool not in allowed
             if allowed and (

@@ -6,16 +6,18 @@ Both play new bandits and differentiate the same loss, in turns in one process; 
 """
 
 import statistics
-import time
-from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
 
+from automl_meta.benchmark import engine_cost
 from automl_meta.metarl.recipes import recipe
 from automl_meta.metarl.trial_run import TrialRun
 from automl_meta.training.device import computing_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main(
@@ -41,7 +43,7 @@ def main(
         seconds: dict[str, list[float]] = {name: [] for name in steps}
         for round_ in range(repeats + 1):
             for name, step in steps.items():
-                took = _seconds(step, place.device)
+                took = engine_cost.seconds(step, place.device)
                 if round_:  # the first captures and warms up
                     seconds[name].append(took)
     print(f"RL^2, {trials} bandits, {pulls} pulls, {hidden} units on {place.name}")
@@ -49,14 +51,6 @@ def main(
         print(f"{name:17} {statistics.median(times):.4f} s ({min(times):.4f}-{max(times):.4f})")
     medians = [statistics.median(times) for times in seconds.values()]
     print(f"replayed is {medians[1] / medians[0]:.2f} times as fast")
-
-
-def _seconds(step: Callable[[], object], device: torch.device) -> float:
-    start = time.perf_counter()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """AutoML with a past: the next study of a team starts from the studies that it has.
 
 A support vector machine is tuned on small tables. For each table the studies of all the others, random trials, are the
-past: ``MetaLearner.from_storage`` learns from them and proposes on the one left out; Optuna's TPE searches it cold. Everything is trained for real. Finished searches are kept; start it again to go on:
+past: ``MetaLearner.from_storage`` learns from them and proposes on the one left out; Optuna's TPE searches it cold. Everything is
+trained for real. Finished searches are kept; start it again to go on:
 
     AUTOML_META_DATA=DATA python examples/automl.py --output reports/automl
 """
@@ -12,6 +13,7 @@ import json
 import shlex
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +64,9 @@ def main() -> None:
     try:
         entries = {entry.title: entry for entry in load_suite("meta").tasks}
         tasks = {name: load_suite_task(entries[name]) for name in names}
+        storage = past_studies(tasks, options)
         errors = {
-            (name, method): searches(tasks, name, method, options)
+            (name, method): searches(tasks, name, method, storage, options)
             for name in names
             for method in METHODS
         }
@@ -84,27 +87,33 @@ def objective(trial: optuna.Trial, task: Task) -> float:
     return float(1 - cross_val_score(model, task.features, task.target, cv=folds).mean())
 
 
-def make_past(name: str, task: Task, trials: int, storage: JournalStorage) -> None:
-    """Make the trials that a past study lacks."""
-    study = optuna.create_study(study_name=name, storage=storage, load_if_exists=True)
-    done = len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
-    # Another seed after an interruption: the same one would draw the first trials again.
-    study.sampler = optuna.samplers.RandomSampler(seed=done)
-    study.optimize(lambda trial: objective(trial, task), n_trials=max(0, trials - done))
+def past_studies(tasks: dict[str, Task], options: argparse.Namespace) -> JournalStorage:
+    """Return a study of each table, with the trials made that were missing."""
+    options.runs.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(options.runs / f"past-{options.past}.log")))
+    there = optuna.get_all_study_names(storage)
+    for name, task in tasks.items():
+        make = optuna.load_study if name in there else optuna.create_study
+        study = make(study_name=name, storage=storage)
+        done = len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
+        # Another seed after an interruption: the same one would draw the first trials again.
+        study.sampler = optuna.samplers.RandomSampler(seed=done)
+        study.optimize(partial(objective, task=task), n_trials=max(0, options.past - done))
+    return storage
 
 
 def searches(
-    tasks: dict[str, Task], name: str, method: str, options: argparse.Namespace
+    tasks: dict[str, Task],
+    name: str,
+    method: str,
+    storage: JournalStorage,
+    options: argparse.Namespace,
 ) -> np.ndarray:
     """Return the best error after each trial of a table's searches, shape [seeds, trials]."""
     digest = hashlib.sha256(",".join(tasks).encode()).hexdigest()[:8]
     searched = f"{options.past}-{options.trials}-{options.seeds}"
     path = options.runs / f"{digest}-{name}-{method}-{searched}.json"
     if not path.exists():
-        options.runs.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFileBackend(str(options.runs / f"past-{options.past}.log")))
-        for each, task in tasks.items():
-            make_past(each, task, options.past, storage)
         others = [each for each in tasks if each != name]
         learner = MetaLearner.from_storage(storage, names=others) if method == "meta" else None
         found = []
@@ -113,7 +122,7 @@ def searches(
             if learner is not None:
                 sampler = learner.sampler(seed=seed)
             study = optuna.create_study(sampler=sampler)
-            study.optimize(lambda trial: objective(trial, tasks[name]), n_trials=options.trials)
+            study.optimize(partial(objective, task=tasks[name]), n_trials=options.trials)
             found.append([trial.value for trial in study.trials])
         path.write_text(json.dumps(found))
     return np.minimum.accumulate(np.array(json.loads(path.read_text())), axis=1)

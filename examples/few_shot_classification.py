@@ -1,8 +1,8 @@
 """Few-shot classification: read five new characters from one drawing of each.
 
 Learners are trained on episodes of 1,100 of Omniglot's characters (a hundred more choose the best step), then given one
-drawing (and five) of each of five characters that they never saw, and asked about other drawings. Beside them stands the nearest
-neighbour in pixels, which learns nothing. Finished trainings are kept; start it again to go on:
+drawing (and five) of each of five characters that they never saw, and asked about other drawings. Beside them stands
+the nearest neighbour in pixels, which learns nothing. Finished trainings are kept; start it again to go on:
 
     AUTOML_META_DATA=DATA python examples/few_shot_classification.py --seconds 120 --output reports/few_shot_classification
 """
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from automl_meta.exceptions import AutomlMetaError
+from automl_meta.fewshot.episodes import in_batches
 from automl_meta.fewshot.recipes import recipe
 from automl_meta.fewshot.run import TEST_SEED, run_fewshot
 from automl_meta.fewshot.settings import FewShotSettings
@@ -72,8 +73,7 @@ def nearest_pixels(of: FewShotSettings) -> float:
     """Return the accuracy of the nearest drawing, by its pixels, on the test's episodes."""
     source = make_sources(of, torch.device("cpu")).test[of.shots]
     generator, right = torch.Generator().manual_seed(TEST_SEED), []
-    for _ in range(0, of.test_episodes, 20):
-        episodes = source.sample(min(20, of.test_episodes - len(right)), generator)
+    for episodes in in_batches(source, of.test_episodes, 20, generator):
         apart = torch.cdist(episodes.query_x.flatten(2), episodes.support_x.flatten(2))
         told = episodes.support_y.gather(1, apart.argmin(2))
         right += (told == episodes.query_y).float().mean(1).tolist()

@@ -50,7 +50,7 @@ def make(name):
     )
 
 
-def close(one, other):
+def assert_close(one, other):
     torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
 
 
@@ -59,7 +59,7 @@ def test_an_episode_says_nothing_of_another(name):
     learner, meta, episodes = make(name)
     both = learner.predict(meta, episodes)
     for i in range(TASKS):
-        close(learner.predict(meta, episodes[i : i + 1])[0], both[i])
+        assert_close(learner.predict(meta, episodes[i : i + 1])[0], both[i])
 
 
 @of(*BY_GRADIENTS, *BY_METRIC, *IN_ORDER)
@@ -69,7 +69,7 @@ def test_the_order_of_the_queries_does_not_matter(name):
     shuffled = replace(
         episodes, query_x=episodes.query_x[:, order], query_y=episodes.query_y[:, order]
     )
-    close(learner.predict(meta, shuffled), learner.predict(meta, episodes)[:, order])
+    assert_close(learner.predict(meta, shuffled), learner.predict(meta, episodes)[:, order])
 
 
 @of(*BY_GRADIENTS, "protonet")
@@ -79,7 +79,7 @@ def test_the_order_of_the_support_does_not_matter(name):
     shuffled = replace(
         episodes, support_x=episodes.support_x[:, order], support_y=episodes.support_y[:, order]
     )
-    close(learner.predict(meta, shuffled), learner.predict(meta, episodes))
+    assert_close(learner.predict(meta, shuffled), learner.predict(meta, episodes))
 
 
 @of(*BY_METRIC)
@@ -88,7 +88,7 @@ def test_renamed_classes_rename_the_answers(name):
     renamed = replace(episodes, support_y=NAMES.gather(1, episodes.support_y))
     before = learner.predict(meta, episodes)
     after = learner.predict(meta, renamed)
-    close(after.gather(2, NAMES[:, None].expand_as(after)), before)
+    assert_close(after.gather(2, NAMES[:, None].expand_as(after)), before)
 
 
 @of(*BY_GRADIENTS)
@@ -103,9 +103,9 @@ def test_renamed_classes_rename_the_answers_of_a_renamed_head(name):
     assert heads
     back = names.argsort()
     moved = {key: leaf[back] if key in heads else leaf for key, leaf in meta.items()}
-    close(learner.predict(moved, renamed)[..., names], learner.predict(meta, episodes))
+    assert_close(learner.predict(moved, renamed)[..., names], learner.predict(meta, episodes))
     loss, grads = learner.meta_gradients(meta, episodes, 0.5)
     same, others = learner.meta_gradients(moved, renamed, 0.5)
-    close(same, loss)
+    assert_close(same, loss)
     for key, grad in grads.items():
-        close(others[key][names] if key in heads else others[key], grad)
+        assert_close(others[key][names] if key in heads else others[key], grad)
