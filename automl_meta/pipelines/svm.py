@@ -1,7 +1,8 @@
 """Support vector machines with a linear, radial or polynomial kernel."""
 
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -9,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from automl_meta._typing import Configuration, ProblemKind
+from automl_meta._typing import Configuration, FloatArray, IntArray, ProblemKind
 from automl_meta.pipelines.family import Budget, DataShape, Family
 from automl_meta.pipelines.preprocessing import dense_preprocessor
 from automl_meta.spaces import Condition, SearchSpace
@@ -17,6 +18,25 @@ from automl_meta.spaces import Condition, SearchSpace
 #: A linear kernel with a large C may need millions of steps; this bounds a hopeless fit.
 MAX_STEPS = 50_000
 CALIBRATION_FOLDS = 3
+
+
+class RepeatingCalibration(CalibratedClassifierCV):  # type: ignore[misc] # scikit-learn is untyped
+    """Calibration where a class may have a single row: such a row is used twice, so that each fold has it.
+
+    The calibration of that class is then too sure of itself; without it there would be no model at all.
+    """
+
+    def fit(self, X: FloatArray, y: IntArray) -> Self:
+        """Fit as ``CalibratedClassifierCV`` does.
+
+        Args:
+            X: Rows, shape [n, d].
+            y: Their classes, shape [n].
+        """
+        _, first, counts = np.unique(y, return_index=True, return_counts=True)
+        rows = np.concatenate([np.arange(len(y)), first[counts == 1]])
+        super().fit(X[rows], y[rows])
+        return self
 
 
 def _space(problem: ProblemKind) -> SearchSpace:
@@ -47,7 +67,8 @@ def _build(configuration: Configuration, shape: DataShape, budget: Budget) -> Pi
     else:
         machine = SVC(max_iter=MAX_STEPS, random_state=budget.seed, **parameters)
         folds = max(2, min(CALIBRATION_FOLDS, shape.smallest_class))
-        model = CalibratedClassifierCV(machine, ensemble=False, cv=folds)
+        calibration = CalibratedClassifierCV if shape.smallest_class > 1 else RepeatingCalibration
+        model = calibration(machine, ensemble=False, cv=folds)
     return Pipeline([("prepare", prepare), ("model", model)])
 
 

@@ -6,6 +6,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from sklearn.pipeline import Pipeline
 
 from automl_meta._typing import Configuration, ProblemKind
+from automl_meta.pipelines.coded import CodedClassifier
 from automl_meta.pipelines.family import Budget, DataShape, Family
 from automl_meta.pipelines.preprocessing import tree_preprocessor
 from automl_meta.spaces import SearchSpace
@@ -34,13 +35,15 @@ def _build(configuration: Configuration, shape: DataShape, budget: Budget) -> Pi
 
     parameters: dict[str, Any] = dict(configuration)
     parameters["n_estimators"] = budget.scale(parameters["n_estimators"])
-    model = (XGBRegressor if shape.is_regression else XGBClassifier)(
+    model: Any = (XGBRegressor if shape.is_regression else XGBClassifier)(
         tree_method="hist",
         n_jobs=budget.n_jobs,
         random_state=budget.seed,
         verbosity=0,
         **parameters,
     )
+    if not shape.is_regression:
+        model = CodedClassifier(model)
     prepare = tree_preprocessor(shape, impute=False)
     return Pipeline([("prepare", prepare), ("model", model)])
 

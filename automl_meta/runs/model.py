@@ -20,6 +20,8 @@ TRUSTED = frozenset(
     {
         "automl_meta.pipelines.average.AverageClassifier",
         "automl_meta.pipelines.average.AverageRegressor",
+        "automl_meta.pipelines.coded.CodedClassifier",
+        "automl_meta.pipelines.svm.RepeatingCalibration",
         "catboost.core.CatBoostClassifier",
         "catboost.core.CatBoostRegressor",
         "collections.OrderedDict",

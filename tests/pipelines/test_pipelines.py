@@ -75,6 +75,23 @@ def test_fits_and_predicts_unseen_categories_and_missing_values(family, kind, ta
             assert set(predicted) <= set(y)
 
 
+@pytest.mark.parametrize("family", [f for f in families() if f.is_installed], ids=lambda f: f.name)
+def test_a_class_with_one_row_and_a_class_with_none(family, table):
+    y = 2 * target(table, "multiclass")[:100]  # no row of the classes 1 and 3
+    y[0] = 5  # one row of another
+    for configuration in family.starting_points("classification"):
+        pipeline = family.build(
+            configuration, DataShape(COLUMNS, "multiclass", 100, 1), Budget(fidelity=0.2)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pipeline.fit(table[:100], y)
+            assert list(pipeline.classes_) == [0, 2, 4, 5]
+            probabilities = pipeline.predict_proba(table[100:])
+        assert probabilities.shape == (20, 4)
+        assert np.isfinite(probabilities).all()
+
+
 @pytest.mark.parametrize("columns", [["a", "b"], ["c", "d"]])
 def test_purely_numeric_and_purely_categorical_tables(columns, table):
     kinds = {name: COLUMNS[name] for name in columns}
