@@ -32,6 +32,7 @@ from automl_meta.metadata.files import file_title
 from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaSGD, Reptile
 from automl_meta.prior import mixture
 from automl_meta.prior import prior as proposals
+from automl_meta.prior.responses import WARPS
 from automl_meta.search import MetaLearner
 from automl_meta.statistics import bootstrap_interval, incumbent, normalised_regret
 
@@ -53,12 +54,14 @@ class Variation:
         constants: (module, name) to another value while it searches.
         algorithm: How the deep kernel adapts.
         start: Starting points.
+        warps: How scores become comparable, for the response model.
     """
 
     name: str
     constants: Mapping[tuple[Any, str], Any] = field(default_factory=dict)
     algorithm: Algorithm = field(default_factory=lambda: MetaSGD(initial_rate=0.01, steps=1))
     start: int = 5
+    warps: Sequence[str] = WARPS
 
 
 def variations() -> list[Variation]:
@@ -88,6 +91,11 @@ def variations() -> list[Variation]:
         Variation("no new structure", {shares: SHARES[:1]}),
         Variation("evidence not tempered", {temper: 1.0}),
         Variation("evidence to the power .5", {temper: 0.5}),
+        Variation("scores as ranks alone", warps=("rank",)),
+        Variation("scores as log regrets alone", warps=("gap",)),
+        Variation("noise of .03", {shares: tuple((s, 0.03, w) for s, _, w in SHARES)}),
+        Variation("noise of .3", {shares: tuple((s, 0.3, w) for s, _, w in SHARES)}),
+        Variation("half the kernel's length", {(mixture, "_LENGTH"): 0.5 * mixture._LENGTH}),  # noqa: SLF001
     ]
 
 
@@ -128,7 +136,7 @@ def search(name: str, variation: Variation, fold: int) -> Sequence[list[float]]:
     with ExitStack() as stack:
         for (module, constant), value in variation.constants.items():
             stack.enter_context(patch.object(module, constant, value))
-        learner = learned(name, fold, variation.algorithm)
+        learner = with_warps(learned(name, fold, variation.algorithm), variation.warps)
         start = learner.prior.warm_start(variation.start)
         rows = []
         for task in np.flatnonzero(folds == fold)[:: PROBLEMS[name]]:
@@ -163,6 +171,14 @@ def learned(name: str, fold: int, algorithm: Algorithm) -> MetaLearner:
     return MetaLearner.from_tasks(
         tasks, problem.space, algorithm=algorithm, refine=not problem.definition.table
     )
+
+
+def with_warps(learner: MetaLearner, names: Sequence[str]) -> MetaLearner:
+    """Return the learner with some of the response model's warps."""
+    responses = learner.prior.responses
+    kept = {name: responses.warps[name] for name in names}
+    responses = dataclasses.replace(responses, warps=kept)
+    return MetaLearner(dataclasses.replace(learner.prior, responses=responses))
 
 
 def write_report(

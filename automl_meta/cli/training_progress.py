@@ -54,7 +54,9 @@ def _lines(
             if done == total:
                 print(f"{name}: tested on {total} {tested}", file=sys.stderr, flush=True)
         elif event.validation is not None:
-            print(f"{name}: {_text(event, shown)}", file=sys.stderr, flush=True)
+            print(
+                f"{_titled(name, event.part)}: {_text(event, shown)}", file=sys.stderr, flush=True
+            )
 
     yield show
 
@@ -84,10 +86,15 @@ def _bar(name: str, shown: Callable[[float], str]) -> Iterator[Callable[[Any], N
             judged[0] = f", validation {shown(event.validation)}"
         loss = "undefined" if event.loss is None else f"{event.loss:.3f}"
         state = f"step {event.number}, loss {loss}{judged[0]}"
-        bar.update(line, completed=event.progress, state=state)
+        title = f"{_titled(name, event.part)}: training"
+        bar.update(line, description=title, completed=event.progress, state=state)
 
     with bar:
         yield show
+
+
+def _titled(name: str, part: str) -> str:
+    return f"{name}, {part}" if part else name
 
 
 def _console() -> Any:

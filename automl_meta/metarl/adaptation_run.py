@@ -86,7 +86,8 @@ class AdaptationRun:
         trained = {self.settings.learner: self._trained(self.learner, folder / TRAINING, on_step)}
         if trained[self.settings.learner].stopped_by != "interrupt":
             alike = replace(self.learner, steps=0)
-            trained[SHARED] = self._trained(alike, folder / SHARED, on_step)
+            told = None if on_step is None else _named(on_step, "one policy for all tasks")
+            trained[SHARED] = self._trained(alike, folder / SHARED, told)
         return trained
 
     def _trained(
@@ -244,6 +245,11 @@ class _EpochGradient:
                 self._rollouts = learner.collect(params, tasks, sampler)
             self._age = (self._age + 1) % run.adaptation.epochs
             return learner.meta_gradient(params, self._rollouts)
+
+
+def _named(on_step: OnStep, part: str) -> OnStep:
+    """Say with each step what is trained."""
+    return lambda step: on_step(replace(step, part=part))
 
 
 def _after_whole_epochs(on_step: OnStep, epochs: int) -> OnStep:

@@ -51,6 +51,7 @@ class Step:
         loss: Of the step's batch, before the update; None if it was not finite.
         validation: Validation loss, in steps that validated.
         seconds: Wall time of training so far, without validations, over all resumes.
+        part: What is trained, in runs that train more than one thing.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Step:
     loss: float | None
     validation: float | None
     seconds: float
+    part: str = ""
 
 
 #: Called after each step; a true answer ends the training there.

@@ -41,9 +41,11 @@ def test_navigation(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     extra = "--learner promp --env navigation --episode-steps 5 --inner-steps 2 --inner-rate 0.2"
     extra += " --epochs 2 --clip 0.2 --divergence 0.01 --test-steps 4"
     assert run(words(tmp_path / "out", extra)) == 0
-    shown = capsys.readouterr().out
-    assert "ProMP on navigation, 2 steps from 4 episodes each" in shown
-    assert "That policy, fine-tuned" in shown
+    shown = capsys.readouterr()
+    assert "ProMP on navigation, 2 steps from 4 episodes each" in shown.out
+    assert "That policy, fine-tuned" in shown.out
+    assert "out: step 4" in shown.err
+    assert "out, one policy for all tasks: step 4" in shown.err
     for name in ("report.html", "result.json", "shared.safetensors", "adaptation.svg"):
         assert (tmp_path / "out" / name).is_file()
     page = (tmp_path / "out" / "report.html").read_text()

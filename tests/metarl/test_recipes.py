@@ -78,7 +78,10 @@ def test_wrong_values_are_refused(changes, message):
 def test_published_figures():
     assert published(recipe("rl2", "bandits", arms=10, episodes=100))["snail"] == 83.5
     assert published(recipe("rl2", "bandits", arms=3)) == {}
-    assert published(recipe("rl2", "mdps")) == {}
+    assert published(recipe("rl2", "mdps", episodes=10))["rl2"] == 156.2
+    assert published(recipe("rl2", "mdps", states=3)) == {}
+    assert published(recipe("rl2", "mdps", episode_steps=5)) == {}
+    assert published(recipe("promp", "navigation")) == {}
 
 
 def test_a_number_that_is_not_whole_is_refused():
