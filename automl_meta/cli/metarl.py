@@ -49,6 +49,13 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
             "after the last.  [default: 10; 20]",
         ),
     ] = None,
+    train_episodes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="rl2, snail: the same in the training, to learn from shorter trials.  [default: as many]",
+        ),
+    ] = None,
     states: Annotated[
         str | None, typer.Option(metavar="N", help="States of a process.  [default: 10]")
     ] = None,
@@ -88,7 +95,7 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
         str | None,
         typer.Option(
             metavar="S",
-            help="A TOML file with a list of runs, bandits or navigation: does all of them, each in a folder of "
+            help="A TOML file with a list of runs, bandits, mdps or navigation: does all of them, each in a folder of "
             "--output; those that are finished are not repeated.",
         ),
     ] = None,
@@ -195,6 +202,7 @@ def metarl(  # noqa: PLR0917 - typer turns the parameters into options
             threads=(threads, 1),
             arms=(arms, 2),
             episodes=(episodes, 1),
+            train_episodes=(train_episodes, 1),
             states=(states, 2),
             episode_steps=(episode_steps, 1),
             meta_batch=(meta_batch, 2),

@@ -21,7 +21,9 @@ _TRAINING = frozenset(field.name for field in fields(TrainingSettings))
 _SETTINGS = frozenset(field.name for field in fields(MetaRLSettings)) - {"training", "adaptation"}
 _ADAPTATION = frozenset(field.name for field in fields(AdaptationSettings))
 #: Settings that only learners with a memory read.
-_REMEMBERED = frozenset({"arms", "states", "entropy", "entropy_end", "value_weight"})
+_REMEMBERED = frozenset(
+    {"arms", "states", "train_episodes", "entropy", "entropy_end", "value_weight"}
+)
 _COMMON: dict[str, Any] = {
     "steps": 4000,
     "learning_rate": 5e-3,
@@ -69,7 +71,7 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
             rule = f"left out for {learner}, which takes no gradient steps"
             raise InvalidParameterError.of(name, "metarl", rule, value, "Use another learner.")
     if learner in REMEMBERING:
-        values = _COMMON | _defaults(env, changes.get("episodes", 10))
+        values = _COMMON | _defaults(env, changes)
         if learner == SNAIL:
             values |= {"hidden": 32, "learning_rate": 2e-3}
     else:
@@ -85,7 +87,10 @@ def recipe(learner: str = "rl2", env: str = BANDITS, **changes: Any) -> MetaRLSe
     return MetaRLSettings(learner, env, training=TrainingSettings(**training), **rest)
 
 
-def _defaults(env: str, episodes: int) -> dict[str, Any]:
+def _defaults(env: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return defaults of learners with a memory; a wrong number of episodes, which will be refused, counts as none."""
+    episodes = _number(changes, "episodes", 10)
+    trained = _number(changes, "train_episodes", episodes)
     if env == MDPS:
         return {
             "steps": 3000,
@@ -96,13 +101,10 @@ def _defaults(env: str, episodes: int) -> dict[str, Any]:
             "validation_trials": 1000,
             "test_trials": 1000,
         }
-    if episodes >= _LONG:
-        return {
-            "steps": 3000,
-            "trace": 0.9,
-            "test_trials": 10000 if episodes <= 100 else 2000,
-        }
-    return {"validation_trials": 10000}
+    tested = {} if episodes <= 100 else {"test_trials": 2000}
+    if trained >= _LONG:
+        return {"steps": 3000, "trace": 0.9, **tested}
+    return {"validation_trials": 10000 if episodes < _LONG else 2000, **tested}
 
 
 def _adapting(learner: str, env: str, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a meta-reinforcement-learning run is told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from automl_meta.exceptions import InvalidParameterError, check_types
@@ -88,6 +88,8 @@ class MetaRLSettings:
         arms: Arms of a bandit, or actions of a process, >= 2.
         episodes: Episodes of a trial, >= 1; for bandits its pulls; for learners that adapt by gradient steps
             those of a task before each step and after the last.
+        train_episodes: Episodes of a trial in the training, >= 1; None for as many as in validation and test. For
+            ``rl2`` and ``snail``: what is learned in short trials may serve in long ones, at a fraction of the time.
         states: States of a process, >= 2; without meaning elsewhere.
         episode_steps: Most steps of an episode, >= 1; without meaning for bandits.
         meta_batch: Trials (tasks) of an outer step, >= 2.
@@ -114,6 +116,7 @@ class MetaRLSettings:
     adaptation: AdaptationSettings | None = None
     arms: int = 5
     episodes: int = 10
+    train_episodes: int | None = None
     states: int = 10
     episode_steps: int = 10
     meta_batch: int = 500
@@ -135,7 +138,8 @@ class MetaRLSettings:
         least = dict.fromkeys(("arms", "states", "meta_batch"), 2)
         least |= dict.fromkeys(("validation_trials", "test_trials"), 2)
         least |= dict.fromkeys(("episodes", "episode_steps", "hidden"), 1)
-        _check_whole(self, least | {"seed": 0} | ({} if self.threads is None else {"threads": 1}))
+        least |= {n: 1 for n in ("threads", "train_episodes") if getattr(self, n) is not None}
+        _check_whole(self, least | {"seed": 0})
         for name, names in _CHOICES.items():
             if getattr(self, name) not in names:
                 rule, value = f"one of {', '.join(names)}", getattr(self, name)
@@ -164,6 +168,12 @@ class MetaRLSettings:
             rule = f"float32 or tf32 for {self.learner}, which needs it"
             remedy = "Try --precision float32."
             raise InvalidParameterError.of("precision", "metarl", rule, self.precision, remedy)
+        if self.train_episodes is not None and self.learner not in REMEMBERING:
+            rule = f"None for {self.learner}, which learns from all episodes of a task"
+            remedy = "Leave it out."
+            raise InvalidParameterError.of(
+                "train_episodes", "metarl", rule, self.train_episodes, remedy
+            )
         self._check_epochs(1 if self.adaptation is None else self.adaptation.epochs)
 
     def _check_epochs(self, epochs: int) -> None:
@@ -174,6 +184,13 @@ class MetaRLSettings:
         if every % epochs:
             rule, remedy = f"a multiple of the {epochs} epochs", f"Try {20 * epochs}."
             raise InvalidParameterError.of("checkpoint_every", "metarl", rule, every, remedy)
+
+    @property
+    def in_training(self) -> "MetaRLSettings":
+        """The same settings with the episodes of the training."""
+        if self.train_episodes is None:
+            return self
+        return replace(self, episodes=self.train_episodes, train_episodes=None)
 
     @property
     def training_seed(self) -> int:

@@ -57,7 +57,7 @@ class TrialRun:
             place: Where it computes.
         """
         generator = torch.Generator(place.device).manual_seed(settings.training_seed)
-        environment = make_environment(settings, settings.meta_batch, generator)
+        environment = make_environment(settings.in_training, settings.meta_batch, generator)
         return cls(settings, place, environment, make_policy(settings, environment), generator)
 
     def describe(self) -> JSON:

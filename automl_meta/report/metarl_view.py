@@ -86,11 +86,14 @@ def title(settings: Mapping[str, Any]) -> str:
         steps = settings["adaptation"]["inner_steps"]
         rounds = f"{steps} step{'s' if steps > 1 else ''} from {settings['episodes']} episodes each"
         return f"{learner} on {settings['env']}, {rounds}"
+    fewer = settings.get("train_episodes")
+    trained = f", trained on {fewer}" if fewer else ""
     if settings["env"] == "bandits":
-        return f"{learner} on bandits of {settings['arms']} arms, {settings['episodes']} pulls"
+        pulls = f"{settings['episodes']} pulls{trained}"
+        return f"{learner} on bandits of {settings['arms']} arms, {pulls}"
     return (
         f"{learner} on processes of {settings['states']} states and {settings['arms']} actions, "
-        f"{settings['episodes']} episodes of {settings['episode_steps']} steps"
+        f"{settings['episodes']} episodes of {settings['episode_steps']} steps{trained}"
     )
 
 

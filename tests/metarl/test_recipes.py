@@ -60,6 +60,9 @@ def test_steps_of_a_trial():
         (NAVIGATING | {"episodes": 0}, "'episodes' parameter of metarl must be an int >= 1"),
         (NAVIGATING | {"precision": "bf16"}, "'precision' .* must be float32 or tf32 for promp"),
         (NAVIGATING | {"epochs": "two"}, "'epochs' parameter of metarl must be an int. Got 'two'"),
+        ({"train_episodes": 0}, "'train_episodes' parameter of metarl must be an int >= 1. Got 0"),
+        ({"train_episodes": "few"}, "'train_episodes' parameter of metarl must be an int"),
+        (NAVIGATING | {"train_episodes": 5}, "'train_episodes' .* left out for promp"),
         (NAVIGATING | {"inner_rate": 0.0}, "'inner_rate' parameter of metarl must be a number > 0"),
         (NAVIGATING | {"divergence": -1.0}, "'divergence' parameter of metarl must be a finite"),
         (NAVIGATING | {"checkpoint_every": 7}, "must be a multiple of the 5 epochs. Got 7"),
@@ -73,6 +76,15 @@ def test_steps_of_a_trial():
 def test_wrong_values_are_refused(changes, message):
     with pytest.raises(InvalidParameterError, match=message):
         recipe(**changes)
+
+
+def test_defaults_of_training_in_short_trials():
+    settings = recipe("rl2", "bandits", episodes=500, train_episodes=100)
+    assert (settings.training.steps, settings.trace, settings.test_trials) == (3000, 0.9, 2000)
+    assert (settings.steps, settings.in_training.steps) == (500, 100)
+    assert recipe("rl2", "bandits", episodes=500, train_episodes=10).training.steps == 4000
+    same = recipe("rl2", "bandits", episodes=10)
+    assert same.in_training is same
 
 
 def test_published_figures():

@@ -94,6 +94,19 @@ def test_a_run_states_what_it_did(env, tmp_path):
     assert [line["step"] for line in read_log(tmp_path / "run" / "training")] == list(range(1, 7))
 
 
+def test_training_in_shorter_trials_is_that_of_a_run_with_short_ones(tmp_path):
+    short = run_metarl(settings_for(episodes=3, validation_trials=20), tmp_path / "short")
+    mixed = run_metarl(settings_for(episodes=9, train_episodes=3), tmp_path / "mixed")
+    losses = [
+        [line["loss"] for line in read_log(folder / "training")]
+        for folder in (short.path, mixed.path)
+    ]
+    assert losses[0] == losses[1]
+    assert [len(run.document["methods"][0]["rewards"]) for run in (short, mixed)] == [3, 9]
+    with pytest.raises(StoreError, match="other train_episodes"):
+        run_metarl(settings_for(episodes=9), tmp_path / "mixed", resume=True)
+
+
 def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path):
     settings = settings_for()
     whole = run_metarl(settings, tmp_path / "whole").document
