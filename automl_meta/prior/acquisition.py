@@ -1,11 +1,11 @@
 """Where to look next: candidates and expected improvement."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from scipy.special import erfcx
-from scipy.stats import norm
+from scipy.special import erfcx, ndtr
 
 from automl_meta._typing import FloatArray
 from automl_meta.spaces import Encoder, SearchSpace
@@ -16,6 +16,7 @@ N_INCUMBENTS = 5
 #: Local search: starting points of each round, and neighbours of each.
 N_CLIMBERS = 8
 N_STEPS = 16
+_LOG_ROOT = 0.5 * math.log(2.0 * math.pi)
 
 
 def log_expected_improvement(mean: FloatArray, variance: FloatArray, best: float) -> FloatArray:
@@ -38,14 +39,15 @@ def log_expected_improvement(mean: FloatArray, variance: FloatArray, best: float
     sigma = np.sqrt(variance)
     u = (mean - best) / sigma
     result = np.empty_like(u)
+    log_density = -0.5 * u**2 - _LOG_ROOT
     near = u > -1.0
-    result[near] = np.log(norm.pdf(u[near]) + u[near] * norm.cdf(u[near]))
-    far = u[~near]
+    result[near] = np.log(np.exp(log_density[near]) + u[near] * ndtr(u[near]))
+    far, log_density = u[~near], log_density[~near]
     # phi(u) + u Phi(u) = phi(u) (1 + u Phi(u) / phi(u)); the ratio is erfcx, which does not underflow.
     ratio = 1.0 + far * np.sqrt(np.pi / 2.0) * erfcx(-far / np.sqrt(2.0))
-    asymptote = -2.0 * np.log(np.abs(far)) + norm.logpdf(far)
+    asymptote = -2.0 * np.log(np.abs(far)) + log_density
     safe = (far > -1e4) & (ratio > 1e-12)
-    result[~near] = np.where(safe, norm.logpdf(far) + np.log(np.where(safe, ratio, 1.0)), asymptote)
+    result[~near] = np.where(safe, log_density + np.log(np.where(safe, ratio, 1.0)), asymptote)
     answer: FloatArray = np.log(sigma) + result
     return answer
 
@@ -106,7 +108,7 @@ def candidates(
         if len(rows):
             return rows
     incumbents = observed[np.argsort(-scores)[:N_INCUMBENTS]]
-    near = [neighbours(encoder, row, N_NEIGHBOURS, rng) for row in incumbents]
+    near = [neighbours(encoder, incumbents, N_NEIGHBOURS, rng)] if len(incumbents) else []
     parts = [encoder.sample_units(rng, N_SAMPLES), extra, *near]
     rows = _lying_in(encoder, np.concatenate(parts), space, rng)
     fresh = _fresh(rows, observed)
@@ -149,8 +151,7 @@ def climbed(
     value = gain(rows)
     for _ in range(rounds):
         best = np.argsort(-value)[:N_CLIMBERS]
-        near = np.concatenate([neighbours(encoder, rows[i], N_STEPS, rng) for i in best])
-        near = _fresh(near, observed)
+        near = _fresh(neighbours(encoder, rows[best], N_STEPS, rng), observed)
         if not len(near):
             break
         rows = np.concatenate([rows[best], near])
@@ -178,17 +179,25 @@ def _within(
     return encoder.to_units(allowed) if allowed or rng is None else rows
 
 
-def neighbours(encoder: Encoder, row: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
-    """Return n perturbations of one configuration, step sizes from fine to coarse, shape [n, p].
+def neighbours(encoder: Encoder, rows: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+    """Return n perturbations of each of some configurations, step sizes from fine to coarse, shape [m n, p].
 
     About two parameters change in each; a parameter that becomes active is drawn anew.
 
     Args:
         encoder: Of the space.
-        row: Unit row, shape [p].
-        n: How many.
+        rows: Unit rows, shape [m, p], m >= 1.
+        n: How many of each.
         rng: Source of randomness.
     """
+    moved = np.concatenate([_moved(row, n, encoder.is_categorical, rng) for row in rows])
+    return encoder.normalise(moved)
+
+
+def _moved(
+    row: FloatArray, n: int, is_categorical: np.ndarray, rng: np.random.Generator
+) -> FloatArray:
+    """Return n perturbations of a unit row, yet to be normalised, shape [n, p]."""
     p = len(row)
     start = np.where(np.isnan(row), rng.uniform(size=(n, p)), row)
     active = ~np.isnan(row)
@@ -197,9 +206,9 @@ def neighbours(encoder: Encoder, row: FloatArray, n: int, rng: np.random.Generat
     step = 10.0 ** rng.uniform(-2.0, -0.3, size=(n, 1))
     moved = start + step * rng.normal(size=(n, p))
     # A step too small to reach the next category or level would change nothing: draw those anew.
-    moved = np.where(encoder.is_categorical, rng.uniform(size=(n, p)), np.abs(moved))
+    moved = np.where(is_categorical, rng.uniform(size=(n, p)), np.abs(moved))
     moved = np.where(moved > 1.0, 2.0 - moved, moved)
-    return encoder.normalise(np.where(change, moved, start))
+    return np.where(change, moved, start)
 
 
 def row_keys(rows: FloatArray) -> list[bytes]:
@@ -208,4 +217,8 @@ def row_keys(rows: FloatArray) -> list[bytes]:
     Args:
         rows: Unit matrix, shape [n, p].
     """
-    return [row.tobytes() for row in np.nan_to_num(np.round(rows, 9), nan=-1.0)]
+    rounded = np.round(rows, 9)
+    rounded[np.isnan(rounded)] = -1.0
+    size = rounded.shape[1] * rounded.itemsize
+    keys: list[bytes] = np.ascontiguousarray(rounded).view(f"V{size}").ravel().tolist()
+    return keys

@@ -143,7 +143,7 @@ def _refined(
         value = mean_regret(regrets)
         best, least = rows[int(np.argmin(value))], float(value.min())
         for _ in range(_REFINEMENTS):
-            near = neighbours(encoder, best, _NEAR, rng)
+            near = neighbours(encoder, best[None], _NEAR, rng)
             value = mean_regret(predicted(near))
             if value.min() < least:
                 best, least = near[int(np.argmin(value))], float(value.min())

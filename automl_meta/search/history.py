@@ -1,8 +1,9 @@
 """A study's trials as a prior wants them: observations and pending configurations, greater is better."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
+from typing import Generic, TypeVar
 
 from optuna import Study
 from optuna.study import StudyDirection
@@ -13,6 +14,8 @@ from automl_meta.exceptions import InvalidParameterError
 from automl_meta.prior import Observation
 from automl_meta.search.attributes import INTERRUPTED, fixed_params, read_plan
 from automl_meta.spaces import SearchSpace
+
+T = TypeVar("T")
 
 
 def sign_of(study: Study, where: str) -> float:
@@ -45,33 +48,60 @@ def sign_of(study: Study, where: str) -> float:
     return -1.0 if directions[0] == StudyDirection.MINIMIZE else 1.0
 
 
-def observations(
-    trials: Sequence[FrozenTrial], space: SearchSpace, sign: float
-) -> list[Observation]:
-    """Return what the finished trials say.
+def observation_of(trial: FrozenTrial, space: SearchSpace, sign: float) -> Observation | None:
+    """Return what a finished trial says.
 
     A failed trial becomes an observation without score, so that its configuration is not proposed again;
     Optuna's own samplers do not see it. A pruned trial counts with the lower of its last and its mean
-    intermediate value: it was stopped because it looked bad, so the doubt goes against it. A trial whose
-    user attribute ``interrupted`` is true, or that suggested no parameter of the space, says nothing.
+    intermediate value: it was stopped because it looked bad, so the doubt goes against it.
 
     Args:
-        trials: Trials in any state, oldest first.
-        space: The prior's space; configurations are clipped into it.
+        trial: A finished trial.
+        space: The prior's space; the configuration is clipped into it.
         sign: From ``sign_of``.
 
     Returns:
-        One observation per telling trial, in the trials' order.
+        The observation; None for a trial whose user attribute ``interrupted`` is true, or that suggested no
+        parameter of the space.
     """
-    result = []
-    for trial in trials:
-        configuration = configuration_of(trial.params, space)
-        if not trial.state.is_finished() or configuration is None:
-            continue
-        if trial.user_attrs.get(INTERRUPTED) is True:
-            continue
-        result.append(Observation(configuration, score_of(trial, sign)))
-    return result
+    configuration = configuration_of(trial.params, space)
+    if configuration is None or trial.user_attrs.get(INTERRUPTED) is True:
+        return None
+    return Observation(configuration, score_of(trial, sign))
+
+
+class Readings(Generic[T]):
+    """What is derived from finished trials, each derived once: they never change.
+
+    A reading is kept with its trial object and serves that object alone, so another study, or a storage that hands
+    out copies, costs time and is never answered with a stranger's reading. What is gone from the study is dropped.
+
+    Example:
+        >>> import optuna
+        >>> study = optuna.create_study()
+        >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+        >>> asked = []
+        >>> readings = Readings[int]()
+        >>> for _ in range(2):
+        ...     numbers = readings.of(study.get_trials(deepcopy=False), lambda t: asked.append(t) or t.number)
+        >>> numbers, len(asked)
+        ([0, 1], 2)
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[FrozenTrial, T]] = {}  # by id, which the kept object reserves
+
+    def of(self, trials: Sequence[FrozenTrial], read: Callable[[FrozenTrial], T]) -> list[T]:
+        """Return the readings of the finished ones, in order.
+
+        Args:
+            trials: A study's trials in any state.
+            read: Makes a reading; always the same function.
+        """
+        finished, before = [t for t in trials if t.state.is_finished()], self._kept
+        kept = {id(t): before.get(id(t)) or (t, read(t)) for t in finished}
+        self._kept = kept  # at once: other threads may read
+        return [reading for _, reading in kept.values()]
 
 
 def score_of(trial: FrozenTrial, sign: float) -> float | None:

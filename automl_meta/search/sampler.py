@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta._typing import ParamValue
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.prior import Observation
 from automl_meta.search import history
 from automl_meta.search.attributes import (
     ORIGIN,
@@ -22,6 +23,7 @@ from automl_meta.search.attributes import (
     set_user_attr,
     write_plan,
 )
+from automl_meta.search.history import Readings
 from automl_meta.search.interface import SearchPrior
 from automl_meta.search.values import UNUSABLE, converted
 from automl_meta.spaces import SearchSpace
@@ -38,8 +40,8 @@ class MetaSampler(BaseSampler):
 
     A whole configuration is planned at a trial's first suggest and handed out value by value, so spaces
     are define-by-run and may have conditions, and the very first trials are planned jointly too. The plan is
-    written to the trial, where parallel workers see it. Nothing else is remembered: any number of
-    threads and processes may share a study, and a resumed study goes on as if it had not stopped.
+    written to the trial, where parallel workers see it. Nothing else is remembered but what can be read again: any
+    number of threads and processes may share a study, and a resumed study goes on as if it had not stopped.
 
     A prior that the trials contradict hands over to TPE, which samples jointly what can be.
 
@@ -89,16 +91,23 @@ class MetaSampler(BaseSampler):
         self._known = _known_to_both(prior.space, self._space)
         self._n_startup_trials = n_startup_trials
         self._entropy = seed if seed is not None else _fresh_entropy()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with a lock and readings of its own."""
         self._lock = threading.RLock()
+        self._observations = Readings[Observation | None]()
+        self._tried = Readings[dict[str, ParamValue] | None]()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the lock, which cannot be pickled."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        """Return the state without the lock, which cannot be pickled, and without what can be read again."""
+        own = ("_lock", "_observations", "_tried")
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state with a lock of its own."""
         self.__dict__.update(state)
-        self._lock = threading.RLock()
+        self._forget()
 
     def reseed_rng(self) -> None:
         """Draw a new seed, as Optuna asks of every sampler when a study runs in several threads."""
@@ -147,8 +156,7 @@ class MetaSampler(BaseSampler):
         written = read_plan(trial)
         if written is not None:
             return not written
-        observed = history.observations(study.get_trials(deepcopy=False), self._prior.space, sign)
-        if not self._prior.hands_over(observed):
+        if not self._prior.hands_over(self._observed(study.get_trials(deepcopy=False), sign)):
             return False
         write_plan(study, trial, {})
         return True
@@ -240,11 +248,10 @@ class MetaSampler(BaseSampler):
     ) -> tuple[dict[str, ParamValue], str]:
         """Return a configuration that was not tried before, and whether the model made it."""
         trials = study.get_trials(deepcopy=False)
-        space = self._prior.space
-        observed = history.observations(trials, space, sign)
-        waiting = history.pending(trials, space, trial.number)
+        observed = self._observed(trials, sign)
+        waiting = history.pending(trials, self._prior.space, trial.number)
         given = {**fixed_params(trial), **trial.params}
-        tried = [self._complete(known, given) for known in self._tried_before(trials, trial.number)]
+        tried = self._tried_before(trials, trial.number, given)
         plan: dict[str, ParamValue] = {}
         for _ in range(_PROPOSALS):
             proposal = dict(self._prior.propose(observed, waiting, rng, space=self._space))
@@ -258,9 +265,22 @@ class MetaSampler(BaseSampler):
                 return candidate, "random"
         return plan, "model"  # everything was tried: a small discrete space
 
-    def _tried_before(self, trials: list[FrozenTrial], but: int) -> list[dict[str, ParamValue]]:
-        finished = [t.params for t in trials if t.state.is_finished() and t.params]
-        return [*finished, *history.pending(trials, self._space, but)]
+    def _observed(self, trials: list[FrozenTrial], sign: float) -> list[Observation]:
+        told = self._observations.of(
+            trials, lambda trial: history.observation_of(trial, self._prior.space, sign)
+        )
+        return [observation for observation in told if observation is not None]
+
+    def _tried_before(
+        self, trials: list[FrozenTrial], but: int, given: Mapping[str, ParamValue]
+    ) -> list[dict[str, ParamValue]]:
+        """Return what other trials tried or will try, as they would be with the values that are given here."""
+        pending = [self._complete(c, given) for c in history.pending(trials, self._space, but)]
+        if given:
+            finished = [t.params for t in trials if t.state.is_finished() and t.params]
+            return [*(self._complete(params, given) for params in finished), *pending]
+        known = self._tried.of(trials, lambda t: self._complete(t.params, {}) if t.params else None)
+        return [*(configuration for configuration in known if configuration is not None), *pending]
 
     def _complete(
         self, proposal: Mapping[str, ParamValue], given: Mapping[str, ParamValue]

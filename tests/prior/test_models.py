@@ -89,7 +89,7 @@ def test_an_exhausted_space_still_proposes():
 def test_neighbours_change_something_and_mostly_little(table):
     encoder = Encoder(table.space)
     row = encoder.to_units([{"kind": "good", "x": 0.5, "good.y": 0.5}])[0]
-    near = neighbours(encoder, row, 200, np.random.default_rng(0))
+    near = neighbours(encoder, row[None], 200, np.random.default_rng(0))
     moved = np.abs(np.nan_to_num(near, nan=-1) - row)
     assert (moved.max(axis=1) > 0).mean() > 0.7  # a redrawn category may come out the same
     assert np.median(moved[:, 1:]) < 0.05

@@ -4,7 +4,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.search.history import observations, pending, score_of, sign_of
+from automl_meta.search.history import observation_of, pending, score_of, sign_of
 
 
 def test_sign_of_both_directions_and_refusal_of_several():
@@ -38,7 +38,8 @@ def test_observations_are_clipped_and_foreign_trials_are_skipped(space):
         make({"elsewhere": 3.0}, value=0.9),
         make({}, value=0.9),
     ]
-    (only,) = observations(trials, space, 1.0)
+    only, *foreign = [observation_of(trial, space, 1.0) for trial in trials]
+    assert foreign == [None, None]
     assert only.score == 0.5
     assert only.configuration == {"kernel": "linear", "cost": 1e3, "shrinking": True}
 

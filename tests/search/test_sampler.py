@@ -94,6 +94,18 @@ def test_a_resumed_study_goes_on_as_if_it_had_not_stopped(prior, space, judge, t
     assert params_of(part) == params_of(whole)
 
 
+def test_studies_that_share_a_sampler_do_not_hear_of_one_another(prior, space, judge):
+    shared = MetaSampler(prior, seed=0)
+    signs = {"maximize": 1.0, "minimize": -1.0}
+    studies = {way: optuna.create_study(direction=way, sampler=shared) for way in signs}
+    for _ in range(4):
+        for way, sign in signs.items():
+            studies[way].optimize(lambda t, s=sign: s * judge(space.suggest(t)), n_trials=1)
+            told = [observation.score for observation in prior.calls[-1][0]]
+            assert told == [sign * trial.value for trial in studies[way].trials[:-1]]
+    assert params_of(studies["maximize"]) == params_of(studies["minimize"])
+
+
 def test_reseeding_changes_what_comes_next(prior, space, judge):
     def run(*, reseed):
         study = make_study(prior)
