@@ -1,5 +1,6 @@
 """``automl-meta train``: make meta-learners from evaluations, Optuna studies or earlier fits."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -64,6 +65,10 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
     and fits: one meta-learner over their common space.
     """
     _check_sources(evaluations, storage, study, from_runs)
+    for name, value in {"family": family, "steps": steps, "resume": resume or None}.items():
+        if value is not None and evaluations is None:
+            rule = "given with --evaluations only"
+            raise InvalidParameterError.of(name, "train", rule, value, "Leave it out.")
     number = whole(seed, "seed", low=0, where="train")
     if storage is not None or from_runs:
         _train_from_studies(storage, study, from_runs or (), output, number)
@@ -129,6 +134,7 @@ def _train_from_studies(
     import torch
 
     from automl_meta.cli.screen import quiet_libraries
+    from automl_meta.metadata.files import made_folder
     from automl_meta.metadata.studies import load_studies
     from automl_meta.runs.folder import existing_run
     from automl_meta.search import MetaLearner
@@ -136,7 +142,10 @@ def _train_from_studies(
     quiet_libraries()
     torch.set_num_threads(1)  # small products: threads cost more than they bring
     sources = [storage] if storage is not None else [str(existing_run(run)) for run in runs]
-    studies = [study for source in sources for study in load_studies(source, names)]
+    _check_one_space(runs)
+    chosen = None if names is None else list(dict.fromkeys(names))
+    studies = [s for source in dict.fromkeys(sources) for s in load_studies(source, chosen)]
+    made_folder(output)  # before the training: its result shall have a place
     learner = MetaLearner.from_studies(studies, seed=seed)
     learner.save(output)
     facts = learner.prior.facts
@@ -146,3 +155,21 @@ def _train_from_studies(
     )
     if facts["left_out"]:
         print(f"Left out, for they tell nothing: {', '.join(facts['left_out'])}.")
+
+
+def _check_one_space(runs: Sequence[Path]) -> None:
+    """Refuse runs of several families: their union is no space of either."""
+    from automl_meta.runs.folder import RESULT
+
+    families: dict[str, Path] = {}
+    for run in runs:
+        try:
+            result = json.loads((run / RESULT).read_text(encoding="utf-8"))
+            families.setdefault(str(result["settings"]["family"]), run)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # killed before it wrote a result: its study tells by itself
+    if len(families) > 1:
+        found = ", ".join(f"{family} ({run})" for family, run in families.items())
+        raise InvalidParameterError.of(
+            "from_runs", "train", "runs of one family", found, "Train a learner for each family."
+        )

@@ -27,8 +27,9 @@ def whole(text: str, name: str, *, low: int, where: str = "fit") -> int:
     """
     if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()) or int(text) < low:
         example = max(low, 10)
+        option = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
         raise InvalidParameterError.of(
-            name, where, f"an int >= {low}", text, f"Try --{name.replace('_', '-')} {example}."
+            name, where, f"an int >= {low}", text, f"Try {option} {example}."
         )
     return int(text)
 

@@ -17,6 +17,26 @@ def file_title(text: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in text)
 
 
+def made_folder(folder: Path) -> Path:
+    """Make a folder, with those above it, where it does not exist.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The same.
+
+    Raises:
+        StoreError: If it cannot be made, because a file has the name for instance.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"The folder {folder} cannot be created ({error.strerror}). Name another one."
+        raise StoreError(msg) from error
+    return folder
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file that appears whole or not at all, whatever interrupts the writing.
 

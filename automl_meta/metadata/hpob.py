@@ -11,7 +11,7 @@ from automl_meta.metadata.past import PastTask, past_tasks_of_arrays
 from automl_meta.spaces import SearchSpace
 
 
-def read_hpob(path: Path, search_space: str) -> tuple[SearchSpace, list[PastTask]]:
+def read_hpob(path: str | Path, search_space: str) -> tuple[SearchSpace, list[PastTask]]:
     """Read one search space of an HPO-B file, such as ``meta-train-dataset.json``.
 
     Configurations are points of the unit cube there; the space calls its parameters ``x0``, ``x1``, ...
@@ -31,7 +31,8 @@ def read_hpob(path: Path, search_space: str) -> tuple[SearchSpace, list[PastTask
         Pineda-Arango et al. (2021), HPO-B, section 4: {space: {data set: {"X": [n, d], "y": [n, 1]}}}.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        search_space = str(search_space)  # ids look like numbers
         if search_space not in document:
             raise InvalidParameterError.of(
                 "search_space",

@@ -16,6 +16,9 @@ from automl_meta.exceptions import InvalidParameterError
 from automl_meta.spaces import SearchSpace, units
 from automl_meta.statistics import normalised_regret
 
+#: Of a score that counts. A penalty such as the largest float would set the scale on which all others look the same.
+_LARGEST = 1e30
+
 
 @dataclass(frozen=True, eq=False)
 class PastTask:
@@ -26,14 +29,17 @@ class PastTask:
         units: Unit matrix of the common space, shape [n, p]; NaN where inactive or not recorded.
         scores: Shape [n], greater is better; NaN where the evaluation failed.
         features: Numbers that describe the task, by name; may be empty.
+        n_outside: Evaluations that were left out, because the common space does not have their values.
     """
 
     name: str
     units: FloatArray
     scores: FloatArray
     features: Mapping[str, float] = field(default_factory=dict)
+    n_outside: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "scores", within_reach(self.scores))
         if self.units.ndim != 2 or self.scores.shape != (len(self.units),):
             raise InvalidParameterError.of(
                 "scores",
@@ -65,6 +71,19 @@ class PastTask:
         return self.units[np.argsort(-np.nan_to_num(self.scores, nan=-np.inf))[:n]]
 
 
+def within_reach(scores: FloatArray) -> FloatArray:
+    """Return scores without those that are infinite or beyond 1e30 in size: NaN, for they stand for failures.
+
+    Args:
+        scores: Any shape.
+
+    Example:
+        >>> within_reach(np.array([1.0, -1.7e308, np.inf])).tolist()
+        [1.0, nan, nan]
+    """
+    return np.where(np.abs(scores) <= _LARGEST, scores, np.nan)
+
+
 def past_task(
     name: str,
     configurations: Sequence[Mapping[str, Any]],
@@ -77,7 +96,7 @@ def past_task(
     Args:
         name: Readable name.
         configurations: Parameter values; unknown names are ignored, missing ones count as not recorded.
-        scores: Greater is better; None, NaN or an infinity for a failed evaluation.
+        scores: Greater is better; None, NaN, an infinity or a number beyond 1e30 in size for a failed evaluation.
         space: The common space. Evaluations with a value that it does not have are left out.
         features: Numbers that describe the task.
 
@@ -92,9 +111,10 @@ def past_task(
         row = _unit_row(configuration, space)
         if row is not None:
             rows.append(row)
-            kept.append(np.nan if score is None or not np.isfinite(score) else float(score))
+            kept.append(np.nan if score is None else float(score))
     matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(space.distributions))
-    return PastTask(name, matrix, np.array(kept, dtype=np.float64), dict(features or {}))
+    outside = len(configurations) - len(rows)
+    return PastTask(name, matrix, np.array(kept, dtype=np.float64), dict(features or {}), outside)
 
 
 def past_tasks_of_frame(
@@ -118,6 +138,10 @@ def past_tasks_of_frame(
     Raises:
         InvalidParameterError: If a column is missing, or no column is a parameter of the space.
     """
+    if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
+        rule = "a pandas.DataFrame whose columns have different names"
+        shown = type(frame).__name__ if not isinstance(frame, pd.DataFrame) else list(frame.columns)
+        raise InvalidParameterError.of("frame", "from_frame", rule, shown, "Make one of the data.")
     for parameter, column in (("task", task), ("value", value)):
         if column not in frame.columns:
             raise InvalidParameterError.of(

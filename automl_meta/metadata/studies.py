@@ -39,7 +39,7 @@ def past_tasks_of_studies(
         features: Study name to numbers that describe its task.
 
     Returns:
-        One task a study that has a finished trial within the space.
+        One task a study, without evaluations where it has no finished trial within the space.
 
     Raises:
         InvalidParameterError: If a study has several objectives.
@@ -51,8 +51,7 @@ def past_tasks_of_studies(
         scores = [score_of(trial, sign) for trial in trials]
         given = (features or {}).get(study.study_name)
         task = past_task(name, [trial.params for trial in trials], scores, space, given)
-        if len(task.scores):
-            tasks.append(task)
+        tasks.append(task)
     return tasks
 
 
@@ -117,7 +116,9 @@ def check_studies(studies: object) -> Sequence[Study]:
     return studies
 
 
-def load_studies(storage: str | BaseStorage, names: Sequence[str] | None = None) -> list[Study]:
+def load_studies(
+    storage: str | Path | BaseStorage, names: Sequence[str] | None = None
+) -> list[Study]:
     """Load the studies of a storage.
 
     Args:
@@ -131,7 +132,7 @@ def load_studies(storage: str | BaseStorage, names: Sequence[str] | None = None)
     if isinstance(names, str):
         names = [names]
     try:
-        opened = _opened(storage)
+        opened = _opened(str(storage) if isinstance(storage, Path) else storage)
         known = [s for s in optuna.get_all_study_summaries(opened) if len(s.directions) == 1]
         every = optuna.get_all_study_names(opened)
     except (SQLAlchemyError, OSError, ValueError, ImportError) as error:
@@ -201,11 +202,10 @@ def _united(name: str, a: BaseDistribution, b: BaseDistribution) -> BaseDistribu
         )
     assert isinstance(a, FloatDistribution | IntDistribution)
     assert isinstance(b, FloatDistribution | IntDistribution)
-    low, high, log = (
-        min(a.low, b.low),
-        max(a.high, b.high),
-        a.log and b.log and min(a.low, b.low) > 0,
-    )
+    low, high = min(a.low, b.low), max(a.high, b.high)
+    log = (
+        a.log or b.log
+    ) and low > 0  # who searched it linearly tells as much on a logarithmic scale
     if isinstance(a, IntDistribution) and isinstance(b, IntDistribution):
         step = math.gcd(a.step, b.step, a.low - b.low)
         if log or step == 1 or (high - low) % step:
@@ -231,7 +231,7 @@ def _condition(
             continue
         with_it = _values(parent, [t for t in rows if name in t.params])
         without = _values(parent, [t for t in rows if name not in t.params and parent in t.params])
-        if not any(_same(a, b) for a in with_it for b in without):
+        if not any(units.same_value(a, b) for a in with_it for b in without):
             return Condition(parent, tuple(with_it))
     return None
 
@@ -239,13 +239,9 @@ def _condition(
 def _values(name: str, trials: Sequence[FrozenTrial]) -> list[Any]:
     result: list[Any] = []
     for trial in trials:
-        if not any(_same(trial.params[name], known) for known in result):
+        if not any(units.same_value(trial.params[name], known) for known in result):
             result.append(trial.params[name])
     return result
-
-
-def _same(a: object, b: object) -> bool:
-    return type(a) is type(b) and a == b
 
 
 def _parents_first(

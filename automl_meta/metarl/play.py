@@ -104,12 +104,12 @@ def play(player: Player, environment: TrialEnvironment, *, seed: int | None = No
 
 
 def n_inputs(environment: TrialEnvironment) -> int:
-    """Return I: observation and the one before (none where it is constant), the actions, reward and end of episode.
+    """Return I: size of the observation (none for a constant one), the actions, reward and end of episode.
 
     Args:
         environment: With discrete actions.
     """
-    return 2 * _width(environment.single_observation_space) + n_actions(environment) + 2
+    return _width(environment.single_observation_space) + n_actions(environment) + 2
 
 
 def n_actions(environment: TrialEnvironment) -> int:
@@ -132,10 +132,7 @@ def _width(space: "Space[Any]") -> int:
 
 @dataclass
 class PolicyPlayer:
-    """A policy at play: its input in each step is the observation, and last step's observation, action, reward and end.
-
-    RL^2 leaves out the last observation, which is known from the step before. That an action in one state paid and
-    led to another is one fact, though, and a memory that is given it whole learns sooner to keep it.
+    """A policy at play: its input in each step is the observation, and last step's action, reward and end.
 
     Args:
         policy: The policy.
@@ -164,21 +161,22 @@ class PolicyPlayer:
     _n_actions: int = field(default=0, init=False)
 
     def begin(self, environment: TrialEnvironment) -> None:
-        """See ``Player.begin``; before the first step nothing was seen, done, earned or ended."""
+        """See ``Player.begin``; before the first step there were no action, no reward and no end."""
         self.inputs, self.logits, self.features = [], [], []
         self._state = self.policy.start(self.params, environment.num_envs)
         self._n_observed = _width(environment.single_observation_space)
         self._n_actions = n_actions(environment)
         leaf = next(iter(self.params.values()))
-        self._before = leaf.new_zeros(
-            environment.num_envs, self._n_observed + self._n_actions + 2
-        )
+        self._before = leaf.new_zeros(environment.num_envs, self._n_actions + 2)
 
     def act(self, observations: Tensor) -> Tensor:
         """See ``Player.act``."""
         inputs = self._before
         if self._n_observed:
-            inputs = torch.cat([self._seen(observations), inputs], dim=1)
+            seen = observations
+            if not seen.is_floating_point():
+                seen = functional.one_hot(seen, self._n_observed)
+            inputs = torch.cat([seen.to(inputs.dtype), inputs], dim=1)
         logits, features, self._state = self.policy.step(self.params, inputs, self._state)
         if self.recording:
             self.inputs.append(inputs)
@@ -189,20 +187,14 @@ class PolicyPlayer:
     def learn(self, transition: Transition) -> None:
         """See ``Player.learn``."""
         dtype = self._before.dtype
-        told = [
-            functional.one_hot(transition.actions, self._n_actions).to(dtype),
-            transition.rewards.to(dtype).unsqueeze(1),
-            transition.terminated.to(dtype).unsqueeze(1),
-        ]
-        if self._n_observed:
-            told.insert(0, self._seen(transition.observations))
-        self._before = torch.cat(told, dim=1)
-
-    def _seen(self, observations: Tensor) -> Tensor:
-        """Return observations as numbers, shape [B, size]."""
-        if not observations.is_floating_point():
-            observations = functional.one_hot(observations, self._n_observed)
-        return observations.to(self._before.dtype)
+        self._before = torch.cat(
+            [
+                functional.one_hot(transition.actions, self._n_actions).to(dtype),
+                transition.rewards.to(dtype).unsqueeze(1),
+                transition.terminated.to(dtype).unsqueeze(1),
+            ],
+            dim=1,
+        )
 
 
 def draw(logits: Tensor, generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_meta._typing import Configuration, FloatArray
+from automl_meta.metadata.past import within_reach
 from automl_meta.prior.transfer import MAX_SUPPORT
 
 
@@ -24,7 +25,8 @@ class Observation:
 
 def scores_of(trials: Sequence[Observation]) -> FloatArray:
     """Return the scores of trials, shape [n]; NaN for failed ones."""
-    return np.array([np.nan if t.score is None else t.score for t in trials], dtype=np.float64)
+    known = [np.nan if t.score is None else t.score for t in trials]
+    return within_reach(np.array(known, dtype=np.float64))
 
 
 def support_of(observed: Sequence[Observation], rng: np.random.Generator) -> Sequence[Observation]:

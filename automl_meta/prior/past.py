@@ -1,5 +1,6 @@
 """A prior over any search space, learned from past searches in it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.spaces import Encoder, SearchSpace
 from automl_meta.training import TrainingSettings
+
+_logger = logging.getLogger(__name__)
 
 #: Evaluations a task needs for support and query of an episode.
 _EPISODE = 8
@@ -60,14 +63,21 @@ def learn_past(
         raise InvalidParameterError.of(
             "warm_start", "MetaLearner", "an int >= 1", n_start, "Try warm_start=5."
         )
+    n_outside, n_inside = sum(t.n_outside for t in tasks), sum(len(t.scores) for t in tasks)
+    if n_outside > n_inside:
+        _logger.warning(
+            "%d of %d past evaluations have values that the space lacks, and are left out.",
+            n_outside,
+            n_outside + n_inside,
+        )
     known = [task for task in tasks if np.isfinite(task.scores).any()]
     if not known:
         raise InvalidParameterError.of(
             "tasks",
             "learn_past",
             "past tasks of which one has a finished evaluation within the space",
-            [task.name for task in tasks],
-            "Check the parameters' names and ranges.",
+            f"{n_inside} evaluations within it without a finite value, {n_outside} outside, of {len(tasks)} tasks",
+            "Check the values, and the parameters' names, types and ranges.",
         )
     telling = [task for task in known if np.nanmax(task.scores) > np.nanmin(task.scores)] or known
     encoder = Encoder(space)
@@ -87,6 +97,7 @@ def learn_past(
         "n_tasks": len(telling),
         "n_evaluations": int(sum(len(task.scores) for task in telling)),
         "left_out": [task.name for task in tasks if not any(task is t for t in telling)],
+        "n_outside": n_outside,
         "seed": seed,
     }
     return Prior(

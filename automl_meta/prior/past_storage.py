@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from automl_meta._typing import JSON, FloatArray
 from automl_meta.exceptions import StoreError
-from automl_meta.metadata.files import write_whole
+from automl_meta.metadata.files import made_folder, write_whole
 from automl_meta.prior.models import Models, from_tensors, to_record, to_tensors
 from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.prior import Prior
@@ -36,8 +36,11 @@ def save_past(prior: Prior, folder: Path) -> None:
     Args:
         prior: The prior.
         folder: Its folder, made if need be; files in it are replaced.
+
+    Raises:
+        StoreError: If the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     models = Models(prior.responses, prior.conditioner, prior.meta)
     save_file(to_tensors(models), folder / _MODELS)
     tables = {"regrets": prior.portfolio.regrets, "features": prior.portfolio.meta_features}

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
-from automl_meta.metadata.files import write_whole
+from automl_meta.metadata.files import made_folder, write_whole
 from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaSGD, Reptile
 from automl_meta.prior.models import Models, from_tensors, to_record, to_tensors
 from automl_meta.prior.portfolio import Portfolio
@@ -169,8 +169,11 @@ def save_learner(learner: Learner, folder: Path) -> None:
     Args:
         learner: The learner.
         folder: Its folder, made if need be; files in it are replaced.
+
+    Raises:
+        StoreError: If the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     tables = {
         "regrets": torch.tensor(learner.portfolio.regrets, dtype=torch.float16),
         "meta_features": torch.tensor(learner.portfolio.meta_features, dtype=torch.float32),

@@ -3,7 +3,7 @@
 Optuna offers samplers no public way to annotate a trial: its own samplers write to the storage too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from optuna import Study
@@ -13,6 +13,7 @@ from automl_meta._typing import ParamValue
 
 #: User attribute: ``"warm start"``, ``"user"``, ``"model"``, ``"tpe"`` or ``"random"``.
 ORIGIN = "origin"
+WARM_START = "warm start"
 #: User attribute of an enqueued trial: its configuration.
 QUEUED = "queued"
 #: User attribute: true where a trial ended for a reason that says nothing about its configuration.
@@ -65,3 +66,14 @@ def fixed_params(trial: FrozenTrial) -> dict[str, ParamValue]:
         trial: Any trial.
     """
     return dict(trial.system_attrs.get(_FIXED, {}))
+
+
+def release(trial: FrozenTrial, names: Collection[str]) -> None:
+    """Let values of an enqueued trial be sampled: of this live trial, the storage keeps what was queued.
+
+    Args:
+        trial: A trial that a sampler was handed before it starts.
+        names: Parameters that are no longer fixed.
+    """
+    fixed = fixed_params(trial)
+    trial.system_attrs[_FIXED] = {n: value for n, value in fixed.items() if n not in names}

@@ -27,7 +27,7 @@ from automl_meta.prior import (
     save_learner,
     save_past,
 )
-from automl_meta.search.history import score_of
+from automl_meta.search.history import score_of, sign_of
 from automl_meta.search.pruner import MetaPruner
 from automl_meta.search.sampler import MetaSampler
 from automl_meta.search.warm_start import warm_start
@@ -118,6 +118,7 @@ class MetaLearner:
             2
         """
         given = check_studies(studies)
+        _check_space(space, "MetaLearner.from_studies")
         _check_described(task_features, [study.study_name for study in given])
         common = common_space(given) if space is None else space
         tasks = past_tasks_of_studies(given, common, score_of, task_features)
@@ -126,7 +127,7 @@ class MetaLearner:
     @classmethod
     def from_storage(
         cls,
-        storage: str | BaseStorage,
+        storage: str | Path | BaseStorage,
         *,
         names: Sequence[str] | None = None,
         space: SearchSpace | None = None,
@@ -190,6 +191,7 @@ class MetaLearner:
         Raises:
             InvalidParameterError: If a column is missing, no column is a parameter, or no value is known.
         """
+        _check_space(space, "MetaLearner.from_frame", needed=True)
         tasks = past_tasks_of_frame(frame, space, task=task, value=value, maximize=maximize)
         return cls.from_tasks(tasks, space, algorithm=algorithm, warm_start=warm_start, seed=seed)
 
@@ -218,6 +220,10 @@ class MetaLearner:
         Raises:
             InvalidParameterError: If no evaluation is known.
         """
+        _check_space(space, "MetaLearner.from_tasks", needed=True)
+        if not isinstance(tasks, Sequence) or not all(isinstance(t, PastTask) for t in tasks):
+            rule, remedy = "a list of PastTask", "Make them with metadata.past or metadata.hpob."
+            raise InvalidParameterError.of("tasks", "MetaLearner.from_tasks", rule, tasks, remedy)
         learned = learn_past(
             tasks, space, algorithm=algorithm, n_start=warm_start, refine=refine, seed=seed
         )
@@ -276,6 +282,7 @@ class MetaLearner:
             task_features: Numbers that describe the new task, by the names that past tasks had: they decide what is
                 expected of configurations before the task's own trials tell.
         """
+        _check_space(space, "MetaLearner.sampler")
         prior = self._prior.conditioned(_numbers(task_features, "MetaLearner.sampler"))
         return MetaSampler(prior, space=space, seed=seed, n_startup_trials=n_startup_trials)
 
@@ -319,10 +326,27 @@ class MetaLearner:
             raise InvalidParameterError.of(
                 "n", "MetaLearner.warm_start", "an int >= 1", n, "Try n=5."
             )
+        _check_space(space, "MetaLearner.warm_start")
+        _check_study(study, "MetaLearner.warm_start")
         searched = self.space if space is None else space
         described = _numbers(task_features, "MetaLearner.warm_start")
         configurations = self._prior.warm_start(n, described, space=searched)
         return warm_start(study, configurations, searched)
+
+
+def _check_study(study: object, where: str) -> None:
+    if not isinstance(study, Study):
+        rule, remedy = "an optuna.Study", "Make one with optuna.create_study."
+        raise InvalidParameterError.of("study", where, rule, study, remedy)
+    sign_of(study, where)
+
+
+def _check_space(space: object, where: str, *, needed: bool = False) -> None:
+    if isinstance(space, SearchSpace) or (space is None and not needed):
+        return
+    rule = "a SearchSpace" if needed else "a SearchSpace, or None"
+    remedy = 'Try SearchSpace("mine", 1, {"x": FloatDistribution(0, 1)}).'
+    raise InvalidParameterError.of("space", where, rule, space, remedy)
 
 
 def _numbers(features: object, where: str) -> Mapping[str, float] | None:

@@ -1,5 +1,6 @@
 """The Optuna sampler that asks a prior for whole configurations."""
 
+import logging
 import threading
 import zlib
 from collections.abc import Mapping
@@ -18,16 +19,23 @@ from automl_meta.search import history
 from automl_meta.search.attributes import (
     ORIGIN,
     QUEUED,
+    WARM_START,
     fixed_params,
     read_plan,
+    release,
     set_user_attr,
     write_plan,
 )
 from automl_meta.search.history import Readings
 from automl_meta.search.interface import SearchPrior
+from automl_meta.search.searched import reaches_beyond, searched_space
 from automl_meta.search.values import UNUSABLE, converted
 from automl_meta.spaces import SearchSpace
 
+_logger = logging.getLogger(__name__)
+
+#: Where a search reaches beyond what the prior knows, every third trial is TPE's, which looks there too.
+_BEYOND_EVERY = 3
 #: Proposals asked for before a new one is drawn at random, where all were tried before.
 _PROPOSALS = 3
 _DRAWS = 20
@@ -43,15 +51,17 @@ class MetaSampler(BaseSampler):
     written to the trial, where parallel workers see it. Nothing else is remembered but what can be read again: any
     number of threads and processes may share a study, and a resumed study goes on as if it had not stopped.
 
-    A prior that the trials contradict hands over to TPE, which samples jointly what can be.
+    A prior that the trials contradict hands over to TPE, which samples jointly what can be. The objective decides
+    ranges and choices: proposals follow those of the latest trials, and where these go beyond the prior's, every third
+    trial is TPE's.
 
     Trials are read in all states: complete, pruned (a pessimistic score), failed (avoided), running and
     waiting (kept away from). Parameters that the prior does not know are sampled by Optuna's TPE.
 
     Args:
         prior: What was learned across tasks.
-        space: The space of this search, if it is not the prior's: a narrowed one, for instance.
-            Parameters that the prior does not know may be part of it.
+        space: The space of this search, if it is not the prior's: a narrowed one, for instance. Without it the
+            first trial tells. Parameters that the prior does not know may be part of it.
         seed: Fixes all proposals of a study on one job; None for a different study every time.
         n_startup_trials: Trials before TPE's model speaks, for parameters that the prior does not know.
 
@@ -115,7 +125,10 @@ class MetaSampler(BaseSampler):
             self._entropy = _fresh_entropy()
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Mark a trial that a user enqueued.
+        """Mark a trial that a user enqueued, and make a queued starting point a plan.
+
+        Optuna insists on queued values, in the study's ranges or not, and fails on a category that the study lacks;
+        a plan is moved into the study's distributions.
 
         Args:
             study: The study.
@@ -125,6 +138,9 @@ class MetaSampler(BaseSampler):
         if fixed and ORIGIN not in trial.user_attrs:
             set_user_attr(study, trial, QUEUED, fixed)
             set_user_attr(study, trial, ORIGIN, "user")
+        elif fixed and trial.user_attrs[ORIGIN] == WARM_START:
+            write_plan(study, trial, fixed)
+            release(trial, self._known)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -156,10 +172,26 @@ class MetaSampler(BaseSampler):
         written = read_plan(trial)
         if written is not None:
             return not written
-        if not self._prior.hands_over(self._observed(study.get_trials(deepcopy=False), sign)):
+        trials = study.get_trials(deepcopy=False)
+        if not self._goes_beyond(trials, trial.number) and not self._prior.hands_over(
+            self._observed(trials, sign)
+        ):
             return False
         write_plan(study, trial, {})
         return True
+
+    def _goes_beyond(self, trials: list[FrozenTrial], number: int) -> bool:
+        """Tell whether a trial is one of those that look beyond what the prior knows."""
+        if number % _BEYOND_EVERY != _BEYOND_EVERY - 1:
+            return False
+        searched = searched_space(trials, self._space, self._known)
+        beyond = reaches_beyond(searched, self._prior.space)
+        if beyond and number == _BEYOND_EVERY - 1:
+            _logger.warning(
+                "The search has values of %s that were not learned: every third trial is TPE's.",
+                ", ".join(beyond),
+            )
+        return bool(beyond)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -251,16 +283,17 @@ class MetaSampler(BaseSampler):
         observed = self._observed(trials, sign)
         waiting = history.pending(trials, self._prior.space, trial.number)
         given = {**fixed_params(trial), **trial.params}
-        tried = self._tried_before(trials, trial.number, given)
+        space = searched_space(trials, self._space, self._known)
+        tried = self._tried_before(trials, trial.number, space, given)
         plan: dict[str, ParamValue] = {}
         for _ in range(_PROPOSALS):
-            proposal = dict(self._prior.propose(observed, waiting, rng, space=self._space))
-            plan = self._complete(proposal, given)
+            proposal = dict(self._prior.propose(observed, waiting, rng, space=space))
+            plan = self._complete(proposal, space, given)
             if plan not in tried:
                 return plan, "model"
             waiting = [*waiting, proposal]
-        for drawn in self._space.sample(rng, _DRAWS):
-            candidate = self._complete(drawn, given)
+        for drawn in space.sample(rng, _DRAWS):
+            candidate = self._complete(drawn, space, given)
             if candidate not in tried:
                 return candidate, "random"
         return plan, "model"  # everything was tried: a small discrete space
@@ -272,21 +305,31 @@ class MetaSampler(BaseSampler):
         return [observation for observation in told if observation is not None]
 
     def _tried_before(
-        self, trials: list[FrozenTrial], but: int, given: Mapping[str, ParamValue]
+        self,
+        trials: list[FrozenTrial],
+        but: int,
+        space: SearchSpace,
+        given: Mapping[str, ParamValue],
     ) -> list[dict[str, ParamValue]]:
         """Return what other trials tried or will try, as they would be with the values that are given here."""
-        pending = [self._complete(c, given) for c in history.pending(trials, self._space, but)]
-        if given:
+        waiting = history.pending(trials, space, but)
+        if given or space is not self._space:
             finished = [t.params for t in trials if t.state.is_finished() and t.params]
-            return [*(self._complete(params, given) for params in finished), *pending]
-        known = self._tried.of(trials, lambda t: self._complete(t.params, {}) if t.params else None)
-        return [*(configuration for configuration in known if configuration is not None), *pending]
+            return [self._complete(params, space, given) for params in [*finished, *waiting]]
+        known = self._tried.of(
+            trials, lambda t: self._complete(t.params, space, {}) if t.params else None
+        )
+        told = [configuration for configuration in known if configuration is not None]
+        return told + [self._complete(configuration, space, {}) for configuration in waiting]
 
     def _complete(
-        self, proposal: Mapping[str, ParamValue], given: Mapping[str, ParamValue]
+        self,
+        proposal: Mapping[str, ParamValue],
+        space: SearchSpace,
+        given: Mapping[str, ParamValue],
     ) -> dict[str, ParamValue]:
         """Return the known part of a valid configuration that keeps what the trial already has."""
-        valid = self._space.clip({**proposal, **given})
+        valid = space.clip({**proposal, **given})
         return {name: value for name, value in valid.items() if name in self._known}
 
     def _mark(self, study: Study, trial: FrozenTrial, origin: str) -> None:

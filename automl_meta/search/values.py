@@ -11,6 +11,7 @@ from optuna.distributions import (
 )
 
 from automl_meta._typing import ParamValue
+from automl_meta.search.searched import meet
 from automl_meta.spaces import units
 
 
@@ -27,8 +28,8 @@ def converted(
     """Return a planned value as the asked distribution wants it.
 
     A category must be one of the asked ones. A number is rounded to the asked steps and type; outside
-    the asked range it is moved to the nearer end, unless the two ranges do not meet at all: then every
-    trial would get the same end of the range, and the plan is no help.
+    the asked range it is moved to the nearer end, unless the two ranges meet in an end at most: then every
+    trial would get that end, and the plan is no help.
 
     Args:
         value: Value within ``planned``.
@@ -50,11 +51,7 @@ def converted(
     assert isinstance(asked, FloatDistribution | IntDistribution)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return UNUSABLE
-    low, high = (
-        (planned.low, planned.high)
-        if isinstance(planned, FloatDistribution | IntDistribution)
-        else (value, value)
-    )
-    if high < asked.low or low > asked.high:
+    numeric = isinstance(planned, FloatDistribution | IntDistribution)
+    if not meet(planned, asked) if numeric else not asked.low <= value <= asked.high:
         return UNUSABLE
     return units.nearest(asked, value)

@@ -7,7 +7,7 @@ from optuna import Study
 
 from automl_meta._typing import Configuration, ParamValue
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.search.attributes import ORIGIN, QUEUED
+from automl_meta.search.attributes import ORIGIN, QUEUED, WARM_START
 from automl_meta.spaces import SearchSpace
 
 _logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ def warm_start(
     configurations: Sequence[Configuration],
     space: SearchSpace,
     *,
-    origin: str = "warm start",
+    origin: str = WARM_START,
 ) -> int:
     """Queue configurations to be tried first, in order, each of them once.
 

@@ -316,7 +316,7 @@ _MISSING = _Missing()
 
 def _among(value: object, values: Sequence[object]) -> bool:
     """Tell whether a value is among others, telling True from 1."""
-    return any(type(value) is type(v) and value == v for v in values)
+    return any(units.same_value(value, v) for v in values)
 
 
 def _check_condition(name: str, condition: Condition, seen: Mapping[str, BaseDistribution]) -> None:

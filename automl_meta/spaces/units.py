@@ -33,11 +33,23 @@ def n_levels(distribution: BaseDistribution) -> int | None:
 
 
 def index_of(distribution: CategoricalDistribution, value: object) -> int | None:
-    """Return the position of a category, telling True from 1, or None."""
+    """Return the position of a category, telling True from 1 and knowing NaN, or None."""
     for index, choice in enumerate(distribution.choices):
-        if type(choice) is type(value) and choice == value:
+        if same_value(choice, value):
             return index
     return None
+
+
+def same_value(a: object, b: object) -> bool:
+    """Tell whether two values of a parameter are one, telling True from 1 and knowing NaN.
+
+    Example:
+        >>> same_value(True, 1), same_value(float("nan"), float("nan"))
+        (False, True)
+    """
+    if isinstance(a, float) and isinstance(b, float) and math.isnan(a):
+        return math.isnan(b)
+    return type(a) is type(b) and a == b
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:

@@ -2,6 +2,8 @@ import json
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from typer.testing import CliRunner
 
 from automl_meta.cli.app import app, run
@@ -47,6 +49,9 @@ def test_one_study_of_a_storage_can_be_named(storage, tmp_path):
         (("--storage", "sqlite:///no.db", "--from-runs", "x"), "Name one source", 2),
         (("--from-runs", "no-such-run"), "the folder of an earlier fit", 2),
         (("--evaluations", "x", "--study", "a"), "given with --storage only", 2),
+        (("--storage", "past.db", "--steps", "9"), "given with --evaluations only", 2),
+        (("--storage", "past.db", "--family", "svm"), "given with --evaluations only", 2),
+        (("--storage", "past.db", "--resume"), "given with --evaluations only", 2),
     ],
 )
 def test_wrong_sources_are_refused_without_a_traceback(arguments, message, code, tmp_path, capsys):
@@ -55,6 +60,49 @@ def test_wrong_sources_are_refused_without_a_traceback(arguments, message, code,
     assert message in shown
     assert "Traceback" not in shown
     assert not (tmp_path / "o").exists()
+
+
+def test_a_taken_output_is_refused_before_the_training(storage, tmp_path, capsys, monkeypatch):
+    (tmp_path / "taken").write_text("mine")
+    monkeypatch.setattr(MetaLearner, "from_studies", lambda *_, **__: pytest.fail("it trained"))
+    assert run(["train", "--storage", storage, "--output", str(tmp_path / "taken")]) == 1
+    assert "cannot be created" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def earlier_fit(folder, family, seed):
+    """A folder with what train reads of one that fit wrote."""
+    folder.mkdir()
+    backend = JournalFileBackend(str(folder / "study.log"))
+    study = optuna.create_study(
+        study_name="fit",
+        storage=JournalStorage(backend),
+        sampler=optuna.samplers.RandomSampler(seed=seed),
+    )
+    study.optimize(lambda t: (t.suggest_float("x", 0, 1) - 0.3) ** 2, n_trials=9)
+    (folder / "result.json").write_text(json.dumps({"settings": {"family": family}}))
+    return str(folder)
+
+
+def test_runs_of_one_family_are_each_learned_from_once(tmp_path, capsys):
+    runs = [earlier_fit(tmp_path / name, "knn", i) for i, name in enumerate("ab")]
+    repeated = [word for path in [*runs, runs[0]] for word in ("--from-runs", path)]
+    assert run(["train", *repeated, "--output", str(tmp_path / "learner")]) == 0
+    assert "2 studies, 18 trials" in capsys.readouterr().out
+
+
+def test_runs_of_several_families_are_refused(tmp_path, capsys):
+    runs = [earlier_fit(tmp_path / name, name, 0) for name in ("knn", "linear")]
+    words = [word for path in runs for word in ("--from-runs", path)]
+    assert run(["train", *words, "--output", str(tmp_path / "learner")]) == 2
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "runs of one family" in shown
+    assert not (tmp_path / "learner").exists()
+
+
+def test_suggest_names_its_short_option(tmp_path, capsys):
+    assert run(["suggest", "--learner", str(tmp_path), "-n", "0"]) == 2
+    assert "Try -n 10" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("feature", ["rows", "rows=many", "=3"])

@@ -12,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.hpob import read_hpob
 from automl_meta.metadata.past import past_tasks_of_arrays
+from automl_meta.metadata.studies import common_space
 from automl_meta.search import MetaLearner
 from automl_meta.spaces import Condition, SearchSpace
 
@@ -124,6 +125,7 @@ def test_odd_studies_are_survived():
     )
     learner = MetaLearner.from_studies([constant, one, empty, failed, *past(1)])
     assert learner.prior.facts["n_tasks"] == 1
+    assert learner.prior.facts["left_out"] == [s.study_name for s in (constant, one, empty, failed)]
     alone = MetaLearner.from_studies([constant, one])  # nothing but tasks that tell nothing
     assert np.isfinite(curve(alone.sampler(seed=0), 0.0, 6, alone)).all()
 
@@ -160,8 +162,70 @@ def test_studies_of_other_ranges_and_fewer_parameters_contribute():
     given = SearchSpace("mine", 1, {"rate": FloatDistribution(1e-3, 1e-2, log=True)})
     inside = MetaLearner.from_studies(past(3), space=given)
     assert inside.space == given
-    assert inside.prior.facts["n_evaluations"] < 90
+    facts = inside.prior.facts
+    assert facts["n_evaluations"] < 90
+    assert facts["n_evaluations"] + facts["n_outside"] == 90
     assert 1e-3 <= inside.prior.warm_start(1)[0]["rate"] <= 1e-2
+
+
+def test_one_linear_study_keeps_a_logarithmic_parameter_logarithmic():
+    linear = run(lambda t: t.suggest_float("rate", 1e-5, 1.0), 0)
+    zero = run(lambda t: t.suggest_float("rate", 0.0, 1.0), 0)
+    assert common_space([linear, *past(1)]).distributions["rate"].log
+    assert common_space([*past(1), linear]).distributions["rate"].log
+    assert not common_space([linear, zero, *past(1)]).distributions["rate"].log
+
+
+@pytest.mark.parametrize("penalty", [1e200, -1e200, 1.7e308])
+def test_a_huge_penalty_spoils_neither_search_nor_learning(learner, penalty):
+    study = optuna.create_study(sampler=learner.sampler(seed=0))
+    study.optimize(lambda t: (loss(t, 0.0), penalty if t.number == 1 else 1.0)[1], n_trials=4)
+    taught = MetaLearner.from_studies([study, *past(2)])
+    assert np.isfinite(curve(taught.sampler(seed=0), 0.0, 4, taught)).all()
+
+
+def test_a_category_may_be_nan():
+    def objective(trial):
+        value = trial.suggest_categorical("x", [float("nan"), 0.5])
+        return 1.0 if value == 0.5 else 0.0
+
+    learner = MetaLearner.from_studies([run(objective, seed) for seed in range(3)])
+    study = optuna.create_study(sampler=learner.sampler(seed=0))
+    study.optimize(objective, n_trials=5)
+    assert np.isnan(study.best_params["x"])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda made: made.sampler(space={"x": 1}), "'space' parameter of MetaLearner.sampler"),
+        (lambda made: made.warm_start("study"), "'study' parameter of MetaLearner.warm_start"),
+        (
+            lambda made: made.warm_start(optuna.create_study(directions=["minimize"] * 2)),
+            "a study with one objective",
+        ),
+        (lambda made: MetaLearner.from_tasks([1], made.space), "a list of PastTask"),
+        (lambda made: MetaLearner.from_tasks(None, made.space), "a list of PastTask"),
+        (lambda _: MetaLearner.from_studies(past(1), space={}), "'space' parameter"),
+        (
+            lambda made: MetaLearner.from_frame({}, made.space, task="t", value="v"),
+            "'frame' parameter of from_frame",
+        ),
+        (
+            lambda _: MetaLearner.from_frame(pd.DataFrame(), None, task="t", value="v"),
+            "'space' parameter of MetaLearner.from_frame",
+        ),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(learner, call, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        call(learner)
+
+
+def test_a_file_in_the_way_of_a_learner_is_named(learner, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    with pytest.raises(StoreError, match="taken cannot be created"):
+        learner.save(tmp_path / "taken")
 
 
 def test_what_cannot_be_learned_from_is_refused_with_a_remedy():

@@ -37,6 +37,7 @@ def test_converted_values(value, planned, asked, expected):
     [
         (0.3, UNIT, FloatDistribution(2, 3)),
         (5, WHOLE, IntDistribution(-9, -1)),
+        (10, WHOLE, IntDistribution(10, 20)),
         ("a", CHOICE, CategoricalDistribution(["b", "c"])),
         (1, CHOICE, CategoricalDistribution([True, False])),
         ("a", CHOICE, UNIT),
@@ -54,6 +55,6 @@ def test_a_converted_number_is_always_within_the_asked_distribution(value, low, 
     asked = FloatDistribution(low / 2, (low + width) / 2, step=step)
     result = converted(value, UNIT, asked)
     if result is UNUSABLE:
-        assert asked.high < 0 or asked.low > 1
+        assert asked.high <= 0 or asked.low >= 1
     else:
         assert asked._contains(asked.to_internal_repr(result))
