@@ -37,7 +37,8 @@ TASK_ONLY_FROM, TASK_ONLY_FROM_IF_CLOSED = 10, 30
 #: In a closed space every seventh proposal is what the past tasks themselves would try, each with its own best rows: a
 #: Gaussian over them all does not believe in the one row among thousands that a rare kind of task needs.
 COVER_EVERY = 7
-#: With less weight on what the past says, from this many trials on, a cold sampler takes over.
+#: With less weight on what the past says, from this many trials on, a cold sampler takes over; in a closed space, which
+#: that would leave, the process that knows the present task only.
 HAND_OVER_FROM = 8
 LEAST_TRUST = 0.4
 
@@ -196,7 +197,7 @@ class Prior:
             observed: Finished trials, in order.
         """
         told = [trial for trial in observed if trial.score is not None]
-        if len(told) < HAND_OVER_FROM:
+        if len(told) < HAND_OVER_FROM or self.closed:
             return False
         with _one_thread:
             return self._reading("trust", told[-MAX_SUPPORT:]).model.trust() < LEAST_TRUST
@@ -228,11 +229,13 @@ class Prior:
             n: Number of trials.
         """
         first = TASK_ONLY_FROM_IF_CLOSED if self.closed else TASK_ONLY_FROM
-        if n >= first and n % TASK_ONLY_EVERY == 0:
+        n_told = int(np.isfinite(seen.raw).sum())
+        lost = self.closed and n_told >= HAND_OVER_FROM and seen.model.trust() < LEAST_TRUST
+        if lost or (n >= first and n % TASK_ONLY_EVERY == 0):
             present = fit_task_only(*_joined(seen.x, normal_scores(seen.raw), running))
             return partial(log_gain, present)
         model = seen.model.believing(running) if len(running) else seen.model
-        if self.meta is None or np.isfinite(seen.raw).sum() < TRANSFER_FROM:
+        if self.meta is None or n_told < TRANSFER_FROM:
             return model.log_gain
         transfer = fit_transfer(self.meta, self.algorithm, seen.x, seen.raw)
         if len(running):

@@ -11,7 +11,7 @@ from optuna.trial import TrialState, create_trial
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.hpob import read_hpob
-from automl_meta.metadata.past import past_tasks_of_arrays
+from automl_meta.metadata.past import past_task, past_tasks_of_arrays
 from automl_meta.metadata.studies import common_space
 from automl_meta.search import MetaLearner
 from automl_meta.spaces import Condition, SearchSpace
@@ -111,6 +111,24 @@ def test_one_reversed_task_among_good_ones_costs_little(learner):
     wrong = run(lambda t: loss(t, 0.0, sign=-1.0), 99)
     mixed = MetaLearner.from_studies([*past(), wrong])
     assert curve(mixed.sampler(seed=0), 0.1, 15, mixed)[-1] < 0.15
+
+
+def test_a_search_among_given_configurations_stays_among_them_when_the_past_misleads():
+    space = SearchSpace("table", 1, {n: FloatDistribution(0.0, 1.0) for n in "xy"})
+    rows = space.sample(np.random.default_rng(0), 50)
+    tasks = [
+        past_task(f"{best}", rows, [-((c["x"] - best) ** 2) - c["y"] for c in rows], space)
+        for best in (0.2, 0.25, 0.3, 0.22)
+    ]
+    made = MetaLearner.from_tasks(tasks, space, refine=False)
+    study = optuna.create_study(sampler=made.sampler(seed=0))
+    made.warm_start(study)
+    # What was best is worst now.
+    study.optimize(lambda t: -(((c := space.suggest(t))["x"] - 0.24) ** 2) - c["y"], n_trials=30)
+    known = {(c["x"], c["y"]) for c in rows}
+    tried = [(t.params["x"], t.params["y"]) for t in study.trials]
+    assert set(tried) <= known
+    assert len(set(tried)) == 30
 
 
 def test_odd_studies_are_survived():
