@@ -51,8 +51,9 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
         typer.Option(metavar="N", help="Meta-training steps of each model.  [default: 600]"),
     ] = None,
     jobs: Annotated[
-        str, typer.Option(metavar="N", help="Meta-learners at once, one thread each.")
-    ] = "1",
+        str | None,
+        typer.Option(metavar="N", help="Meta-learners at once, one thread each.  [default: 1]"),
+    ] = None,
     seed: Annotated[str, typer.Option(metavar="S", help="Seed of folds, weights and draws.")] = "0",
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep those in --output that would come out the same.")
@@ -65,8 +66,8 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
     and fits: one meta-learner over their common space.
     """
     _check_sources(evaluations, storage, study, from_runs)
-    for name, value in {"family": family, "steps": steps, "resume": resume or None}.items():
-        if value is not None and evaluations is None:
+    for name, value in {"family": family, "steps": steps, "jobs": jobs, "resume": resume}.items():
+        if value and evaluations is None:
             rule = "given with --evaluations only"
             raise InvalidParameterError.of(name, "train", rule, value, "Leave it out.")
     number = whole(seed, "seed", low=0, where="train")
@@ -95,7 +96,7 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
             output,
             chosen,
             settings,
-            jobs=whole(jobs, "jobs", low=1, where="train"),
+            jobs=whole(jobs or "1", "jobs", low=1, where="train"),
             resume=resume,
             on_built=lambda built: progress(built.done, built.total, built.name),
         )
@@ -134,7 +135,7 @@ def _train_from_studies(
     import torch
 
     from automl_meta.cli.screen import quiet_libraries
-    from automl_meta.metadata.files import made_folder
+    from automl_meta.metadata.files import reserved
     from automl_meta.metadata.studies import load_studies
     from automl_meta.runs.folder import existing_run
     from automl_meta.search import MetaLearner
@@ -142,12 +143,12 @@ def _train_from_studies(
     quiet_libraries()
     torch.set_num_threads(1)  # small products: threads cost more than they bring
     sources = [storage] if storage is not None else [str(existing_run(run)) for run in runs]
-    _check_one_space(runs)
+    _check_one_kind(runs)
     chosen = None if names is None else list(dict.fromkeys(names))
     studies = [s for source in dict.fromkeys(sources) for s in load_studies(source, chosen)]
-    made_folder(output)  # before the training: its result shall have a place
-    learner = MetaLearner.from_studies(studies, seed=seed)
-    learner.save(output)
+    with reserved(output):  # before the training: its result shall have a place
+        learner = MetaLearner.from_studies(studies, seed=seed)
+        learner.save(output)
     facts = learner.prior.facts
     print(
         f"A meta-learner in {output}: {facts['n_tasks']} studies, {facts['n_evaluations']} trials, "
@@ -157,19 +158,20 @@ def _train_from_studies(
         print(f"Left out, for they tell nothing: {', '.join(facts['left_out'])}.")
 
 
-def _check_one_space(runs: Sequence[Path]) -> None:
-    """Refuse runs of several families: their union is no space of either."""
+def _check_one_kind(runs: Sequence[Path]) -> None:
+    """Refuse runs of several families, or of classification and regression: their union is no space of either."""
     from automl_meta.runs.folder import RESULT
 
-    families: dict[str, Path] = {}
+    kinds: dict[str, Path] = {}
     for run in runs:
         try:
             result = json.loads((run / RESULT).read_text(encoding="utf-8"))
-            families.setdefault(str(result["settings"]["family"]), run)
+            problem = "regression" if result["task"]["kind"] == "regression" else "classification"
+            kinds.setdefault(f"{result['settings']['family']} for {problem}", run)
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # killed before it wrote a result: its study tells by itself
-    if len(families) > 1:
-        found = ", ".join(f"{family} ({run})" for family, run in families.items())
-        raise InvalidParameterError.of(
-            "from_runs", "train", "runs of one family", found, "Train a learner for each family."
-        )
+            continue  # killed before it wrote a result
+    if len(kinds) > 1:
+        rule = "runs of one family and kind of problem"
+        found = ", ".join(f"{kind} ({run})" for kind, run in kinds.items())
+        remedy = "Train a learner for each of them."
+        raise InvalidParameterError.of("from_runs", "train", rule, found, remedy)

@@ -1,6 +1,8 @@
 """Small files that must never be half written, and the settings that results in a folder depend on."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from automl_meta._typing import JSON
@@ -35,6 +37,27 @@ def made_folder(folder: Path) -> Path:
         msg = f"The folder {folder} cannot be created ({error.strerror}). Name another one."
         raise StoreError(msg) from error
     return folder
+
+
+@contextmanager
+def reserved(folder: Path) -> Iterator[None]:
+    """Make a folder before the work whose result goes there, and take it away if that brings nothing.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        StoreError: If it cannot be made.
+    """
+    is_new = not folder.exists()
+    made_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+        raise
 
 
 def write_whole(path: Path, text: str) -> None:

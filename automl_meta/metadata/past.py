@@ -29,7 +29,7 @@ class PastTask:
         units: Unit matrix of the common space, shape [n, p]; NaN where inactive or not recorded.
         scores: Shape [n], greater is better; NaN where the evaluation failed.
         features: Numbers that describe the task, by name; may be empty.
-        n_outside: Evaluations that were left out, because the common space does not have their values.
+        n_outside: Evaluations that were left out: the common space lacks a value of theirs, or all their parameters.
     """
 
     name: str

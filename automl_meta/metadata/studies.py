@@ -23,6 +23,9 @@ from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.past import PastTask, past_task
 from automl_meta.spaces import Condition, SearchSpace, units
 
+#: How many times smaller than a logarithmic range another's lowest value may be, and the union still logarithmic.
+_FARTHEST = 1e3
+
 
 def past_tasks_of_studies(
     studies: Sequence[Study],
@@ -203,9 +206,8 @@ def _united(name: str, a: BaseDistribution, b: BaseDistribution) -> BaseDistribu
     assert isinstance(a, FloatDistribution | IntDistribution)
     assert isinstance(b, FloatDistribution | IntDistribution)
     low, high = min(a.low, b.low), max(a.high, b.high)
-    log = (
-        a.log or b.log
-    ) and low > 0  # who searched it linearly tells as much on a logarithmic scale
+    # Who searched linearly tells as much on a logarithmic scale, unless that had to reach far down for it.
+    log = any(d.log and low * _FARTHEST >= d.low for d in (a, b))
     if isinstance(a, IntDistribution) and isinstance(b, IntDistribution):
         step = math.gcd(a.step, b.step, a.low - b.low)
         if log or step == 1 or (high - low) % step:

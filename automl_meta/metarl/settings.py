@@ -169,7 +169,7 @@ class MetaRLSettings:
             remedy = "Try --precision float32."
             raise InvalidParameterError.of("precision", "metarl", rule, self.precision, remedy)
         if self.train_episodes is not None and self.learner not in REMEMBERING:
-            rule = f"None for {self.learner}, which learns from all episodes of a task"
+            rule = f"left out for {self.learner}, which has no use for it"
             remedy = "Leave it out."
             raise InvalidParameterError.of(
                 "train_episodes", "metarl", rule, self.train_episodes, remedy

@@ -46,5 +46,7 @@ class CodedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # s
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return the probabilities of ``classes_``, shape [n, k]."""
+        if len(self.classes_) == 1:  # of which XGBoost makes two
+            return np.ones((X.shape[0], 1))
         probabilities: FloatArray = self.classifier_.predict_proba(X)
         return probabilities

@@ -67,8 +67,7 @@ def _build(configuration: Configuration, shape: DataShape, budget: Budget) -> Pi
     else:
         machine = SVC(max_iter=MAX_STEPS, random_state=budget.seed, **parameters)
         folds = max(2, min(CALIBRATION_FOLDS, shape.smallest_class))
-        calibration = CalibratedClassifierCV if shape.smallest_class > 1 else RepeatingCalibration
-        model = calibration(machine, ensemble=False, cv=folds)
+        model = RepeatingCalibration(machine, ensemble=False, cv=folds)
     return Pipeline([("prepare", prepare), ("model", model)])
 
 

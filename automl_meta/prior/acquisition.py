@@ -8,7 +8,8 @@ import numpy as np
 from scipy.special import erfcx, ndtr
 
 from automl_meta._typing import FloatArray
-from automl_meta.spaces import Encoder, SearchSpace
+from automl_meta.prior.region import Region
+from automl_meta.spaces import Encoder
 
 N_SAMPLES = 600
 N_NEIGHBOURS = 60
@@ -85,9 +86,10 @@ def candidates(
     scores: FloatArray,
     extra: FloatArray,
     rng: np.random.Generator,
-    space: SearchSpace | None = None,
+    region: Region | None = None,
     *,
     proven_only: bool = False,
+    given_only: bool = False,
 ) -> FloatArray:
     """Return unit rows to choose from: samples, neighbours of the best observed ones, and extra points.
 
@@ -97,36 +99,26 @@ def candidates(
         scores: Their scores, shape [n].
         extra: Further unit rows, shape [e, p]: configurations that were good on past tasks.
         rng: Source of randomness.
-        space: The space that is searched, where it is not the encoder's: every row lies in it.
+        region: Where the search takes place, if not in the whole space: every row lies in it.
         proven_only: Offer the extra points alone, as long as one of them is new.
+        given_only: Offer those outside the region never, instead of moving them into it.
 
     Returns:
         A valid unit matrix without rows that were observed already, shape [m, p], m >= 1.
     """
     if proven_only and len(extra):
-        rows = _fresh(_lying_in(encoder, extra, space), observed)
+        lying = extra if region is None else region.moved(extra, drop=given_only)
+        rows = _fresh(np.unique(encoder.normalise(lying), axis=0), observed)
         if len(rows):
             return rows
     incumbents = observed[np.argsort(-scores)[:N_INCUMBENTS]]
     near = [neighbours(encoder, incumbents, N_NEIGHBOURS, rng)] if len(incumbents) else []
     parts = [encoder.sample_units(rng, N_SAMPLES), extra, *near]
-    rows = _lying_in(encoder, np.concatenate(parts), space, rng)
+    if region is not None:  # few may be left of a strongly narrowed space
+        parts = [region.moved(np.concatenate(parts)), region.sample(rng, N_SAMPLES)]
+    rows = np.unique(encoder.normalise(np.concatenate(parts)), axis=0)
     fresh = _fresh(rows, observed)
     return fresh if len(fresh) else rows
-
-
-def _lying_in(
-    encoder: Encoder,
-    rows: FloatArray,
-    space: SearchSpace | None,
-    rng: np.random.Generator | None = None,
-) -> FloatArray:
-    """Return distinct valid rows, within the searched space where that is another one.
-
-    Few rows may be left of a strongly narrowed space: with ``rng`` samples of it are added.
-    """
-    valid = encoder.normalise(rows)
-    return np.unique(valid if space is None else _within(encoder, valid, space, rng), axis=0)
 
 
 def climbed(
@@ -135,6 +127,7 @@ def climbed(
     gain: Callable[[FloatArray], FloatArray],
     observed: FloatArray,
     rng: np.random.Generator,
+    region: Region | None = None,
     *,
     rounds: int = 3,
 ) -> FloatArray:
@@ -146,12 +139,16 @@ def climbed(
         gain: Unit rows [m, p] to what is maximised [m].
         observed: Rows that must not come back, shape [n, p].
         rng: Source of randomness.
+        region: See ``candidates``.
         rounds: How often the best ones are replaced by the best of them and their neighbours.
     """
     value = gain(rows)
     for _ in range(rounds):
         best = np.argsort(-value)[:N_CLIMBERS]
-        near = _fresh(neighbours(encoder, rows[best], N_STEPS, rng), observed)
+        near = neighbours(encoder, rows[best], N_STEPS, rng)
+        if region is not None:
+            near = encoder.normalise(region.moved(near))
+        near = _fresh(near, observed)
         if not len(near):
             break
         rows = np.concatenate([rows[best], near])
@@ -165,18 +162,6 @@ def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
     seen = set(row_keys(observed))
     new: FloatArray = rows[np.array([key not in seen for key in row_keys(rows)], dtype=bool)]
     return new
-
-
-def _within(
-    encoder: Encoder, rows: FloatArray, space: SearchSpace, rng: np.random.Generator | None
-) -> FloatArray:
-    """Return the rows that fit a searched space, moved into it, and samples of it where asked for."""
-    configurations = [encoder.from_units(row) for row in rows]
-    inside = [space.clip(c) for c in configurations if space.fits(c)]
-    drawn = [] if rng is None else space.sample(rng, N_SAMPLES)
-    known = [encoder.space.clip(c) for c in [*inside, *drawn]]
-    allowed = [c for c in known if space.fits(c)]
-    return encoder.to_units(allowed) if allowed or rng is None else rows
 
 
 def neighbours(encoder: Encoder, rows: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:

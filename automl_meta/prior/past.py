@@ -66,7 +66,7 @@ def learn_past(
     n_outside, n_inside = sum(t.n_outside for t in tasks), sum(len(t.scores) for t in tasks)
     if n_outside > n_inside:
         _logger.warning(
-            "%d of %d past evaluations have values that the space lacks, and are left out.",
+            "%d of %d past evaluations lie outside the space or share no parameter with it, and are left out.",
             n_outside,
             n_outside + n_inside,
         )
@@ -76,7 +76,7 @@ def learn_past(
             "tasks",
             "learn_past",
             "past tasks of which one has a finished evaluation within the space",
-            f"{n_inside} evaluations within it without a finite value, {n_outside} outside, of {len(tasks)} tasks",
+            f"tasks: {len(tasks)}; evaluations within it, none with a finite value: {n_inside}; outside: {n_outside}",
             "Check the values, and the parameters' names, types and ranges.",
         )
     telling = [task for task in known if np.nanmax(task.scores) > np.nanmin(task.scores)] or known

@@ -18,6 +18,7 @@ from automl_meta.prior.observations import Observation, scores_of, support_of
 from automl_meta.prior.past_portfolio import coverage
 from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.pruning import NEVER, PrunerModel
+from automl_meta.prior.region import Region
 from automl_meta.prior.responses import Responses
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.task_only import fit_task_only
@@ -151,20 +152,24 @@ class Prior:
             rng: Source of randomness.
             space: The space that is searched, if it is not the prior's: the proposal lies in it.
         """
+        region = Region.of(self._encoder, space)
         with _one_thread:
-            return self._propose(observed, pending, rng, space)
+            found = self._propose(observed, pending, rng, region)
+        if space is None or region is None:
+            return found
+        clipped = space.clip(found)  # steps, types, and the last decimal at an end
+        return {name: value for name, value in clipped.items() if name in self.space.distributions}
 
     def _propose(
         self,
         observed: Sequence[Observation],
         pending: Sequence[Configuration],
         rng: np.random.Generator,
-        space: SearchSpace | None,
+        region: Region | None,
     ) -> Configuration:
         encoder, n = self._encoder, len(observed)
-        same = space is None or space == self.space
         # In a narrower space few of the portfolio are left, and most of these moved to its edge.
-        proven_only = self.closed or n < (self.proven_until if same else 1)
+        proven_only = self.closed or n < (self.proven_until if region is None else 1)
         seen = self._reading("proposal", support_of(observed, rng))
         running = encoder.to_units(list(pending))
         taken = np.concatenate([seen.units, running])
@@ -174,17 +179,20 @@ class Prior:
             normal_scores(seen.raw),
             self._proven,
             rng,
-            None if same else space,
+            region,
             proven_only=proven_only,
+            given_only=self.closed,
         )
         if self.closed and n > 0 and n % COVER_EVERY == 0:
             cover = coverage(self.portfolio.regrets, self._proven, seen.units, seen.raw, rows)
             if cover.max() > 0:
                 return encoder.from_units(rows[int(np.argmax(cover))])
         gain = self._gain(seen, encoder.expand(running), n)
-        # Local search would leave a narrower space, and the proven rows where they alone are wanted.
-        rounds = 0 if proven_only or not same else CLIMBS
-        best = climbed(encoder, rows, lambda r: gain(encoder.expand(r)), taken, rng, rounds=rounds)
+        # Local search would leave the proven rows where they alone are wanted.
+        rounds = 0 if proven_only else CLIMBS
+        best = climbed(
+            encoder, rows, lambda r: gain(encoder.expand(r)), taken, rng, region, rounds=rounds
+        )
         return encoder.from_units(best)
 
     def hands_over(self, observed: Sequence[Observation]) -> bool:

@@ -63,6 +63,11 @@ class SearchPrior(Protocol):
         """
         ...
 
+    @property
+    def closed(self) -> bool:
+        """Whether only given configurations may be proposed: a cold sampler never takes over."""
+        ...
+
     def hands_over(self, observed: Sequence[Observation]) -> bool:
         """Tell whether the trials contradict what was learned, so that a cold sampler should go on.
 

@@ -40,7 +40,7 @@ _BEYOND_EVERY = 3
 _PROPOSALS = 3
 _DRAWS = 20
 #: How strongly an origin speaks: a trial is the model's if any of its parameters is.
-_STRENGTH = {"random": 0, "tpe": 1, "model": 2, "user": 3, "warm start": 3}
+_STRENGTH = {"random": 0, "tpe": 1, "model": 2, "user": 3, WARM_START: 3}
 
 
 class MetaSampler(BaseSampler):
@@ -73,7 +73,7 @@ class MetaSampler(BaseSampler):
         >>> import optuna
         >>> from optuna.distributions import FloatDistribution
         >>> class Halves:
-        ...     space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)})
+        ...     space, closed = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)}), False
         ...     def propose(self, observed, pending, rng, space=None):
         ...         return {"x": 0.5 ** len(observed)}
         ...     def hands_over(self, observed):
@@ -105,13 +105,13 @@ class MetaSampler(BaseSampler):
 
     def _forget(self) -> None:
         """Start with a lock and readings of its own."""
-        self._lock = threading.RLock()
+        self._lock, self._has_warned = threading.RLock(), False
         self._observations = Readings[Observation | None]()
         self._tried = Readings[dict[str, ParamValue] | None]()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the lock, which cannot be pickled, and without what can be read again."""
-        own = ("_lock", "_observations", "_tried")
+        own = ("_lock", "_has_warned", "_observations", "_tried")
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -139,8 +139,20 @@ class MetaSampler(BaseSampler):
             set_user_attr(study, trial, QUEUED, fixed)
             set_user_attr(study, trial, ORIGIN, "user")
         elif fixed and trial.user_attrs[ORIGIN] == WARM_START:
+            self._plan_start(study, trial, fixed)
+
+    def _plan_start(self, study: Study, trial: FrozenTrial, fixed: dict[str, ParamValue]) -> None:
+        """Make a queued starting point a plan, unless the study's ranges make it one that was tried."""
+        trials = study.get_trials(deepcopy=False)
+        space = searched_space(trials, self._space, self._known)
+        tried: list[dict[str, ParamValue]] = []
+        if space is not self._space:
+            tried = self._tried_before(trials, trial.number, space, {})
+        if self._complete(fixed, space, {}) in tried:
+            set_user_attr(study, trial, ORIGIN, "random")  # the least: whoever samples it says so
+        else:
             write_plan(study, trial, fixed)
-            release(trial, self._known)
+        release(trial, self._known)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -181,12 +193,13 @@ class MetaSampler(BaseSampler):
         return True
 
     def _goes_beyond(self, trials: list[FrozenTrial], number: int) -> bool:
-        """Tell whether a trial is one of those that look beyond what the prior knows."""
-        if number % _BEYOND_EVERY != _BEYOND_EVERY - 1:
+        """Tell whether a trial is one of those that look beyond what the prior knows; the first time warn."""
+        if self._prior.closed or number % _BEYOND_EVERY != _BEYOND_EVERY - 1:
             return False
         searched = searched_space(trials, self._space, self._known)
         beyond = reaches_beyond(searched, self._prior.space)
-        if beyond and number == _BEYOND_EVERY - 1:
+        if beyond and not self._has_warned:
+            self._has_warned = True
             _logger.warning(
                 "The search has values of %s that were not learned: every third trial is TPE's.",
                 ", ".join(beyond),

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 from optuna.distributions import (
     BaseDistribution,
+    CategoricalChoiceType,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -13,8 +14,8 @@ from optuna.trial import FrozenTrial
 
 from automl_meta.spaces import SearchSpace, units
 
-#: Trials that are looked at for a parameter that few configurations have.
-_LOOK_BACK = 20
+#: Trials that are looked at for a parameter, and how many that agree say that its distribution is fixed.
+_LOOK_BACK, _AGREEING = 20, 3
 #: Share of a searched range outside the learned one from which the outside is worth a search of its own.
 _SHARE_BEYOND = 0.05
 _NUMERIC = (FloatDistribution, IntDistribution)
@@ -24,6 +25,8 @@ def searched_space(
     trials: Sequence[FrozenTrial], space: SearchSpace, known: Collection[str]
 ) -> SearchSpace:
     """Return a space with the ranges and choices that a study's latest trials were asked for.
+
+    Where they changed lately, or depend on another parameter, all that the latest trials had counts.
 
     Args:
         trials: Of the study, oldest first.
@@ -38,20 +41,42 @@ def searched_space(
         >>> searched_space(study.trials, learned, {"x"}).distributions["x"].high
         3.0
     """
-    latest: dict[str, BaseDistribution] = {}
-    for trial in reversed(trials[-_LOOK_BACK:]):
+    latest: dict[str, list[BaseDistribution]] = {name: [] for name in known}
+    asking = [trial for trial in trials if trial.distributions][-_LOOK_BACK:]
+    for trial in reversed(asking):
         for name, distribution in trial.distributions.items():
-            if name in known:
-                latest.setdefault(name, distribution)
-        if len(latest) == len(known):
-            break
+            if name in latest:
+                latest[name].append(distribution)
+    shown = {name: _seen_in(found) for name, found in latest.items() if found}
     other = {
         name: distribution
-        for name, distribution in latest.items()
+        for name, distribution in shown.items()
         if distribution != space.distributions[name]
         and meet(distribution, space.distributions[name])
     }
     return space.narrow(**other) if other else space
+
+
+def _seen_in(found: Sequence[BaseDistribution]) -> BaseDistribution:
+    """Return the distribution that latest trials, the last one first, agree on, or one that covers all of them."""
+    last = found[0]
+    if all(distribution == last for distribution in found[:_AGREEING]):
+        return last
+    alike = [distribution for distribution in found if type(distribution) is type(last)]
+    if isinstance(last, CategoricalDistribution):
+        choices: list[CategoricalChoiceType] = []
+        for distribution in alike:
+            assert isinstance(distribution, CategoricalDistribution)
+            choices += [
+                c for c in distribution.choices if not any(units.same_value(c, k) for k in choices)
+            ]
+        return CategoricalDistribution(choices)
+    assert isinstance(last, FloatDistribution | IntDistribution)
+    low = min(d.low for d in alike if isinstance(d, _NUMERIC))
+    high = max(d.high for d in alike if isinstance(d, _NUMERIC))
+    if isinstance(last, IntDistribution):
+        return IntDistribution(int(low), int(high), log=last.log and low > 0)
+    return FloatDistribution(low, high, log=last.log and low > 0)
 
 
 def meet(a: BaseDistribution, b: BaseDistribution) -> bool:

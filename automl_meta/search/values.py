@@ -51,7 +51,6 @@ def converted(
     assert isinstance(asked, FloatDistribution | IntDistribution)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return UNUSABLE
-    numeric = isinstance(planned, FloatDistribution | IntDistribution)
-    if not meet(planned, asked) if numeric else not asked.low <= value <= asked.high:
+    if not meet(planned, asked) and not asked.low <= value <= asked.high:
         return UNUSABLE
     return units.nearest(asked, value)

@@ -70,7 +70,7 @@ def test_a_taken_output_is_refused_before_the_training(storage, tmp_path, capsys
     assert (tmp_path / "taken").read_text() == "mine"
 
 
-def earlier_fit(folder, family, seed):
+def earlier_fit(folder, family, seed, kind="binary"):
     """A folder with what train reads of one that fit wrote."""
     folder.mkdir()
     backend = JournalFileBackend(str(folder / "study.log"))
@@ -80,7 +80,9 @@ def earlier_fit(folder, family, seed):
         sampler=optuna.samplers.RandomSampler(seed=seed),
     )
     study.optimize(lambda t: (t.suggest_float("x", 0, 1) - 0.3) ** 2, n_trials=9)
-    (folder / "result.json").write_text(json.dumps({"settings": {"family": family}}))
+    (folder / "result.json").write_text(
+        json.dumps({"settings": {"family": family}, "task": {"kind": kind}})
+    )
     return str(folder)
 
 
@@ -91,12 +93,25 @@ def test_runs_of_one_family_are_each_learned_from_once(tmp_path, capsys):
     assert "2 studies, 18 trials" in capsys.readouterr().out
 
 
-def test_runs_of_several_families_are_refused(tmp_path, capsys):
-    runs = [earlier_fit(tmp_path / name, name, 0) for name in ("knn", "linear")]
+@pytest.mark.parametrize("second", [{"family": "linear"}, {"family": "knn", "kind": "regression"}])
+def test_runs_of_several_kinds_are_refused(tmp_path, capsys, second):
+    runs = [
+        earlier_fit(tmp_path / "a", "knn", 0, kind="multiclass"),
+        earlier_fit(tmp_path / "b", seed=0, **second),
+    ]
     words = [word for path in runs for word in ("--from-runs", path)]
     assert run(["train", *words, "--output", str(tmp_path / "learner")]) == 2
     shown = " ".join(capsys.readouterr().err.split())
     assert "runs of one family" in shown
+    assert not (tmp_path / "learner").exists()
+
+
+def test_a_training_that_fails_leaves_no_folder(tmp_path, capsys):
+    url = f"sqlite:///{tmp_path}/failed.db"
+    study = optuna.create_study(storage=url)
+    study.optimize(lambda t: (t.suggest_float("x", 0, 1), float("nan"))[1], n_trials=2)
+    assert run(["train", "--storage", url, "--output", str(tmp_path / "learner")]) == 2
+    assert "none with a finite value: 2" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "learner").exists()
 
 

@@ -3,10 +3,10 @@ import pytest
 from automl_meta.metarl.suite import load_metarl_suite
 
 
-@pytest.mark.parametrize("name", ["bandits", "mdps", "navigation"])
-def test_suites_that_ship_can_be_read(name):
+@pytest.mark.parametrize(("name", "n_runs"), [("bandits", 8), ("mdps", 1), ("navigation", 5)])
+def test_suites_that_ship_can_be_read(name, n_runs):
     suite = load_metarl_suite(name, seed=3)
-    assert suite.runs
+    assert len(suite.runs) == n_runs
     assert {settings.seed for settings in suite.runs.values()} == {3}
 
 

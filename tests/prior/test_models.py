@@ -9,6 +9,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from automl_meta.metalearn import split_meta
 from automl_meta.prior.acquisition import candidates, log_expected_improvement, neighbours
+from automl_meta.prior.region import Region
 from automl_meta.prior.scores import bounded, normal_scores
 from automl_meta.prior.task_only import fit_task_only
 from automl_meta.prior.transfer import fit_transfer, match_scale
@@ -68,7 +69,8 @@ def test_proven_candidates_are_new_and_within_the_searched_space(table):
     rows = candidates(encoder, extra[:3], np.zeros(3), extra, rng, proven_only=True)
     assert len(rows) == len(extra) - 3
     narrow = table.space.narrow(kind=CategoricalDistribution(["bad"]))
-    rows = candidates(encoder, extra[:0], np.zeros(0), extra, rng, narrow, proven_only=True)
+    region = Region.of(encoder, narrow)
+    rows = candidates(encoder, extra[:0], np.zeros(0), extra, rng, region, proven_only=True)
     assert [encoder.from_units(row)["kind"] for row in rows] == ["bad"] * len(rows)
     assert len(rows) == sum(c["kind"] == "bad" for c in table.shared)
     # Nothing proven is left: free ones are offered after all.

@@ -58,6 +58,7 @@ class NearestNeighbourPrior:
     """Predicts a configuration by its nearest evaluations, past and present."""
 
     pruner = MedianOfFolds()
+    closed = False
 
     def __init__(self, space: SearchSpace, past: list[tuple[dict, float]]) -> None:
         self.space = space

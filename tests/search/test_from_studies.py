@@ -198,7 +198,10 @@ def test_one_linear_study_keeps_a_logarithmic_parameter_logarithmic():
 def test_a_huge_penalty_spoils_neither_search_nor_learning(learner, penalty):
     study = optuna.create_study(sampler=learner.sampler(seed=0))
     study.optimize(lambda t: (loss(t, 0.0), penalty if t.number == 1 else 1.0)[1], n_trials=4)
-    taught = MetaLearner.from_studies([study, *past(2)])
+    study.optimize(lambda t: (loss(t, 0.0), penalty)[1], n_trials=2)
+    nothing_else = optuna.create_study(sampler=learner.sampler(seed=0))
+    nothing_else.optimize(lambda t: (loss(t, 0.0), penalty)[1], n_trials=3)
+    taught = MetaLearner.from_studies([study, nothing_else, *past(2)])
     assert np.isfinite(curve(taught.sampler(seed=0), 0.0, 4, taught)).all()
 
 

@@ -2,11 +2,13 @@
 
 import logging
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from automl_meta.search import MetaLearner
+from automl_meta.metadata.past import past_task
+from automl_meta.search import MetaLearner, warm_start
 from automl_meta.search.searched import meet, reaches_beyond, searched_space
 from automl_meta.spaces import Condition, SearchSpace
 
@@ -97,12 +99,75 @@ def test_a_queued_starting_point_keeps_what_the_sampler_does_not_know(learner):
     assert space.suggest(trial)["width"] == 5
 
 
+def test_a_wider_range_is_told_of_after_starting_points_too(learner, caplog):
+    wide = SPACE.narrow(depth=IntDistribution(1, 50))
+    study = optuna.create_study(sampler=learner.sampler(seed=0))
+    learner.warm_start(study, 5)
+    with caplog.at_level(logging.WARNING, logger="automl_meta"):
+        study.optimize(lambda trial: error(**wide.suggest(trial)), 12)
+    assert caplog.text.count("values of depth that were not learned") == 1
+
+
+def test_starting_points_that_become_one_are_tried_once(learner):
+    narrow = SPACE.narrow(rate=FloatDistribution(0.5, 0.9, log=True), depth=IntDistribution(8, 9))
+    study = optuna.create_study(sampler=learner.sampler(seed=0))
+    assert warm_start(study, [{"rate": 0.01 * n, "depth": n} for n in range(1, 6)], SPACE) == 5
+    study.optimize(lambda trial: error(**narrow.suggest(trial)), 5)
+    tried = [tuple(trial.params.values()) for trial in study.trials]
+    assert len(set(tried)) == 5
+    assert study.trials[0].user_attrs["origin"] == "warm start"
+    assert "model" in {trial.user_attrs["origin"] for trial in study.trials}
+
+
+def test_a_starting_point_that_the_study_allows_stays_as_it_is(learner):
+    other = SPACE.narrow(rate=FloatDistribution(2.0, 3.0))
+    study = optuna.create_study(sampler=learner.sampler(seed=0))
+    warm_start(study, [{"rate": 2.25, "depth": 4}], other)
+    assert other.suggest(study.ask()) == {"rate": 2.25, "depth": 4}
+
+
+def test_ranges_that_depend_on_another_parameter_stay_open(learner):
+    study = optuna.create_study(sampler=learner.sampler(seed=0))
+    for bound in (10, 2, 2, 5):
+        trial = study.ask()
+        trial.suggest_int("depth", 1, bound)
+        study.tell(trial, 1.0)
+    shown = searched_space(study.trials, SPACE, {"depth"})
+    assert shown.distributions["depth"] == IntDistribution(1, 10)
+
+
+def test_a_range_that_changed_is_followed_after_three_trials():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for low, high in [(1, 10), *[(4, 6)] * 3]:
+        study.ask().suggest_int("depth", low, high)
+        study.enqueue_trial({"depth": 5})  # waits: it shows nothing
+    shown = searched_space(study.trials, SPACE, {"depth"})
+    assert shown.distributions["depth"] == IntDistribution(4, 6)
+
+
+@pytest.mark.parametrize("high", [0.8, 1.3])
+def test_given_configurations_are_not_left_for_another_range(high):
+    space = SearchSpace("table", 1, {"x": FloatDistribution(0.0, 1.0)})
+    rows = space.sample(np.random.default_rng(0), 40)
+    tasks = [
+        past_task(f"{best}", rows, [-((c["x"] - best) ** 2) for c in rows], space)
+        for best in (0.2, 0.25, 0.3)
+    ]
+    made = MetaLearner.from_tasks(tasks, space, refine=False)
+    study = optuna.create_study(sampler=made.sampler(seed=0))
+    study.optimize(lambda trial: (trial.suggest_float("x", 0.0, high) - 0.22) ** 2, 15)
+    known = {c["x"] for c in rows}
+    assert {
+        trial.params["x"] for trial in study.trials[1:]
+    } <= known  # the first one shows the range
+
+
 def test_what_the_latest_trials_show():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     assert searched_space(study.trials, SPACE, {"rate", "depth"}) is SPACE
-    for low in (1, 3):
+    for _ in range(2):
         trial = study.ask()
-        trial.suggest_int("depth", low, 8)
+        trial.suggest_int("depth", 3, 8)
         trial.suggest_float("other", 0, 1)
     shown = searched_space(study.trials, SPACE, {"rate", "depth"})
     assert shown.distributions == {"rate": RATE, "depth": IntDistribution(3, 8)}

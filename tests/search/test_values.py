@@ -21,6 +21,9 @@ CHOICE = CategoricalDistribution(["a", None, True, 1, 2.5])
         (2.6, FloatDistribution(0, 10), WHOLE, 3),
         (7, WHOLE, IntDistribution(0, 10, step=5), 5),
         (1, WHOLE, IntDistribution(2, 64, log=True), 2),
+        (10, WHOLE, IntDistribution(10, 20), 10),
+        (2, IntDistribution(5, 9), WHOLE, 2),
+        (0.5, UNIT, FloatDistribution(0.7, 0.7), 0.7),
         (None, CHOICE, CategoricalDistribution(["b", None]), None),
         (True, CHOICE, CategoricalDistribution([1, True]), True),
         (2.5, CHOICE, FloatDistribution(0, 5), 2.5),
@@ -37,7 +40,7 @@ def test_converted_values(value, planned, asked, expected):
     [
         (0.3, UNIT, FloatDistribution(2, 3)),
         (5, WHOLE, IntDistribution(-9, -1)),
-        (10, WHOLE, IntDistribution(10, 20)),
+        (7, WHOLE, IntDistribution(10, 20)),
         ("a", CHOICE, CategoricalDistribution(["b", "c"])),
         (1, CHOICE, CategoricalDistribution([True, False])),
         ("a", CHOICE, UNIT),

@@ -48,6 +48,11 @@ class Proposer:
         del n, meta_features
         return []
 
+    @property
+    def closed(self) -> bool:
+        """False: on a table the search itself moves proposals to rows."""
+        return False
+
     def hands_over(self, _observed: Sequence[Observation]) -> bool:
         """Return False."""
         return False
