@@ -8,8 +8,7 @@ import numpy as np
 from scipy.special import erfcx, ndtr
 
 from automl_meta._typing import FloatArray
-from automl_meta.prior.region import Region
-from automl_meta.spaces import Encoder
+from automl_meta.spaces import Encoder, Region
 
 N_SAMPLES = 600
 N_NEIGHBOURS = 60

@@ -18,12 +18,11 @@ from automl_meta.prior.observations import Observation, scores_of, support_of
 from automl_meta.prior.past_portfolio import coverage
 from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.pruning import NEVER, PrunerModel
-from automl_meta.prior.region import Region
 from automl_meta.prior.responses import Responses
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.task_only import fit_task_only
 from automl_meta.prior.transfer import MAX_SUPPORT, fit_transfer
-from automl_meta.spaces import Encoder, SearchSpace
+from automl_meta.spaces import Encoder, Region, SearchSpace
 
 #: How much the adapted deep kernel has to say beside the response model.
 TRANSFER_WEIGHT = 0.25

@@ -9,11 +9,10 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from automl_meta.metalearn import split_meta
 from automl_meta.prior.acquisition import candidates, log_expected_improvement, neighbours
-from automl_meta.prior.region import Region
 from automl_meta.prior.scores import bounded, normal_scores
 from automl_meta.prior.task_only import fit_task_only
 from automl_meta.prior.transfer import fit_transfer, match_scale
-from automl_meta.spaces import Encoder
+from automl_meta.spaces import Encoder, Region
 
 
 def test_normal_scores_depend_on_order_only_and_failures_are_worst():

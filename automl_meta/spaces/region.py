@@ -6,7 +6,9 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from automl_meta._typing import FloatArray
-from automl_meta.spaces import Encoder, SearchSpace, units
+from automl_meta.spaces import units
+from automl_meta.spaces.encoding import Encoder
+from automl_meta.spaces.space import SearchSpace
 
 _NUMERIC = (FloatDistribution, IntDistribution)
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from automl_meta.prior.region import Region
-from automl_meta.spaces import Condition, Encoder, SearchSpace
+from automl_meta.spaces import Condition, Encoder, Region, SearchSpace
 
 KIND = CategoricalDistribution(["a", "b", "c"])
 SPACE = SearchSpace(
