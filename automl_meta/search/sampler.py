@@ -295,7 +295,9 @@ class MetaSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)
         observed = self._observed(trials, sign)
         waiting = history.pending(trials, self._prior.space, trial.number)
-        given = {**fixed_params(trial), **trial.params}
+        # A queued starting point without a plan was released; a storage may still tell what it was.
+        fixed = fixed_params(trial) if trial.user_attrs.get(ORIGIN) == "user" else {}
+        given = {**fixed, **trial.params}
         space = searched_space(trials, self._space, self._known)
         tried = self._tried_before(trials, trial.number, space, given)
         plan: dict[str, ParamValue] = {}

@@ -108,9 +108,11 @@ def test_a_wider_range_is_told_of_after_starting_points_too(learner, caplog):
     assert caplog.text.count("values of depth that were not learned") == 1
 
 
-def test_starting_points_that_become_one_are_tried_once(learner):
+@pytest.mark.parametrize("storage", [None, "sqlite:///{}/past.db"])
+def test_starting_points_that_become_one_are_tried_once(learner, storage, tmp_path):
     narrow = SPACE.narrow(rate=FloatDistribution(0.5, 0.9, log=True), depth=IntDistribution(8, 9))
-    study = optuna.create_study(sampler=learner.sampler(seed=0))
+    url = storage and storage.format(tmp_path)
+    study = optuna.create_study(sampler=learner.sampler(seed=0), storage=url)
     assert warm_start(study, [{"rate": 0.01 * n, "depth": n} for n in range(1, 6)], SPACE) == 5
     study.optimize(lambda trial: error(**narrow.suggest(trial)), 5)
     tried = [tuple(trial.params.values()) for trial in study.trials]
