@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from automl_meta._folders import made_folder
 from automl_meta._typing import JSON
 from automl_meta.benchmark.engine_settings import WHERE
-from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.exceptions import InvalidParameterError
 
 RESULT, REPORT = "result.json", "report.md"
 
@@ -136,12 +137,7 @@ def new_folder(folder: Path) -> Path:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         rule, remedy = "a new or empty folder", "Name another one."
         raise InvalidParameterError.of("output", WHERE, rule, str(folder), remedy)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"The folder {folder} cannot be created ({error.strerror}). Name another one."
-        raise StoreError(msg) from error
-    return folder
+    return made_folder(folder)
 
 
 def _cells(row: JSON, baselines: Sequence[str]) -> list[str]:

@@ -134,8 +134,8 @@ def _train_from_studies(
 ) -> None:
     import torch
 
+    from automl_meta._folders import reserved
     from automl_meta.cli.screen import quiet_libraries
-    from automl_meta.metadata.files import reserved
     from automl_meta.metadata.studies import load_studies
     from automl_meta.runs.folder import existing_run
     from automl_meta.search import MetaLearner

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from automl_meta._folders import made_folder
 from automl_meta._typing import JSON, FloatArray
 from automl_meta.exceptions import StoreError
-from automl_meta.metadata.files import made_folder, write_whole
+from automl_meta.metadata.files import write_whole
 from automl_meta.prior.models import Models, from_tensors, to_record, to_tensors
 from automl_meta.prior.portfolio import Portfolio
 from automl_meta.prior.prior import Prior

@@ -22,9 +22,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from automl_meta._folders import made_folder
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
-from automl_meta.metadata.files import made_folder, write_whole
+from automl_meta.metadata.files import write_whole
 from automl_meta.metalearn import FOMAML, MAML, Algorithm, MetaSGD, Reptile
 from automl_meta.prior.models import Models, from_tensors, to_record, to_tensors
 from automl_meta.prior.portfolio import Portfolio

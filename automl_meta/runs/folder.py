@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from automl_meta._folders import made_folder
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
 
@@ -92,12 +93,7 @@ def prepare_folder(path: Path, *, resume: bool) -> Path:
             str(path),
             "Add --resume to continue the run in it, or name another folder.",
         )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"The folder {path} cannot be created ({error.strerror}). Name another one with --output."
-        raise StoreError(msg) from error
-    return path
+    return made_folder(path)
 
 
 @contextmanager

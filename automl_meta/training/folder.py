@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from automl_meta._folders import made_folder
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
 
@@ -59,11 +60,7 @@ class ResultFolder:
                     "Use the same ones, or name another folder."
                 )
                 raise StoreError(msg)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"The folder {folder} cannot be created ({error.strerror}). Name another one."
-            raise StoreError(msg) from error
+        made_folder(folder)
         return stored
 
     def write(self, folder: Path, document: JSON) -> None:
