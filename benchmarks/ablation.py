@@ -2,7 +2,9 @@
 
 The choices behind ``MetaLearner.from_tasks`` are made here: the tasks of the first outer fold are put aside, the others
 are split into four inner folds by fingerprint, learners are trained on three of them and judged on the fourth. Nothing
-that the search benchmark reports on that fold is looked at. Finished lines are kept; start it again to go on:
+that the search benchmark reports on that fold is looked at.
+
+Finished lines are kept; start it again to go on:
 
     AUTOML_META_DATA=DATA python benchmarks/ablation.py --runs runs/ablation
 """
@@ -207,7 +209,7 @@ def write_report(
     lines += [
         "Mean normalised regret; difference: the variation's minus the shipped setting's, bootstrap over tasks.",
         "",
-        "Made with: `AUTOML_META_DATA=DATA python benchmarks/ablation.py`",
+        f"Made with: `AUTOML_META_DATA=DATA python benchmarks/ablation.py --problems {','.join(problems)}`",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
