@@ -1,6 +1,7 @@
 """A small but real prior: nearest neighbours over the evaluations of past tasks."""
 
 import math
+from unittest.mock import patch
 
 import numpy as np
 import optuna
@@ -13,6 +14,7 @@ from automl_meta.prior import Learner, Portfolio
 from automl_meta.prior.build import BuildSettings, train_models
 from automl_meta.prior.dataset import MetaTable, TaskTable
 from automl_meta.prior.pruning import learn_pruner
+from automl_meta.prior.responses import learn_responses
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.storage import TrainedTask
 from automl_meta.spaces import Condition, Encoder, SearchSpace
@@ -20,6 +22,24 @@ from automl_meta.tasks.fingerprint import Fingerprint
 from automl_meta.training import TrainingSettings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def trained_briefly():
+    """Train response networks for 300 steps instead of 2,500: for tests of what becomes of a learner, not of how good it is."""
+    return patch.dict(learn_responses.__kwdefaults__, {"steps": 300})
+
+
+@pytest.fixture
+def brief_training():
+    with trained_briefly():
+        yield
+
+
+@pytest.fixture(scope="module")
+def brief_module():
+    with trained_briefly():
+        yield
+
 
 SPACE = SearchSpace(
     "toy-svm",

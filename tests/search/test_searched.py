@@ -23,8 +23,11 @@ def error(rate, depth, best_rate=0.03, best_depth=6):
     return math.log10(rate / best_rate) ** 2 + 0.01 * abs(depth - best_depth)
 
 
+pytestmark = pytest.mark.usefixtures("brief_module")
+
+
 @pytest.fixture(scope="module")
-def learner():
+def learner(brief_module):
     past = []
     for seed, best in enumerate((0.02, 0.05, 0.03)):
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
