@@ -1,6 +1,5 @@
 """``automl-meta train``: make meta-learners from evaluations, Optuna studies or earlier fits."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ import typer
 
 from automl_meta.cli.progress import counter
 from automl_meta.cli.values import whole
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, StoreError
 
 
 def register(app: typer.Typer) -> None:
@@ -160,15 +159,16 @@ def _train_from_studies(
 
 def _check_one_kind(runs: Sequence[Path]) -> None:
     """Refuse runs of several families, or of classification and regression: their union is no space of either."""
-    from automl_meta.runs.folder import RESULT
+    from automl_meta._typing import problem_kind
+    from automl_meta.runs.folder import read_result
 
     kinds: dict[str, Path] = {}
     for run in runs:
         try:
-            result = json.loads((run / RESULT).read_text(encoding="utf-8"))
-            problem = "regression" if result["task"]["kind"] == "regression" else "classification"
+            result = read_result(run)
+            problem = problem_kind(result["task"]["kind"])
             kinds.setdefault(f"{result['settings']['family']} for {problem}", run)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, StoreError, KeyError, TypeError):
             continue  # killed before it wrote a result
     if len(kinds) > 1:
         rule = "runs of one family and kind of problem"

@@ -1,6 +1,5 @@
 """Optuna studies as past tasks, and the common space of several studies."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,6 @@ from optuna import Study
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
 )
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -22,9 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.past import PastTask, past_task
 from automl_meta.spaces import Condition, SearchSpace, units
-
-#: How many times smaller than a logarithmic range another's lowest value may be, and the union still logarithmic.
-_FARTHEST = 1e3
 
 
 def past_tasks_of_studies(
@@ -190,12 +184,8 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _united(name: str, a: BaseDistribution, b: BaseDistribution) -> BaseDistribution:
-    if a == b:
-        return a
-    if isinstance(a, CategoricalDistribution) and isinstance(b, CategoricalDistribution):
-        new = [choice for choice in b.choices if units.index_of(a, choice) is None]
-        return CategoricalDistribution([*a.choices, *new])
-    if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
+    both = units.united(a, b)
+    if both is None:
         raise InvalidParameterError.of(
             name,
             "from_studies",
@@ -203,17 +193,7 @@ def _united(name: str, a: BaseDistribution, b: BaseDistribution) -> BaseDistribu
             f"{a} in one and {b} in another",
             "Leave out one kind of study, or rename the parameter.",
         )
-    assert isinstance(a, FloatDistribution | IntDistribution)
-    assert isinstance(b, FloatDistribution | IntDistribution)
-    low, high = min(a.low, b.low), max(a.high, b.high)
-    # Who searched linearly tells as much on a logarithmic scale, unless that had to reach far down for it.
-    log = any(d.log and low * _FARTHEST >= d.low for d in (a, b))
-    if isinstance(a, IntDistribution) and isinstance(b, IntDistribution):
-        step = math.gcd(a.step, b.step, a.low - b.low)
-        if log or step == 1 or (high - low) % step:
-            return IntDistribution(int(low), int(high), log=log)
-        return IntDistribution(int(low), int(high), step=step)
-    return FloatDistribution(float(low), float(high), log=log)
+    return both
 
 
 def _condition(

@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 
 from optuna.distributions import (
     BaseDistribution,
-    CategoricalChoiceType,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -62,21 +61,10 @@ def _seen_in(found: Sequence[BaseDistribution]) -> BaseDistribution:
     last = found[0]
     if all(distribution == last for distribution in found[:_AGREEING]):
         return last
-    alike = [distribution for distribution in found if type(distribution) is type(last)]
-    if isinstance(last, CategoricalDistribution):
-        choices: list[CategoricalChoiceType] = []
-        for distribution in alike:
-            assert isinstance(distribution, CategoricalDistribution)
-            choices += [
-                c for c in distribution.choices if not any(units.same_value(c, k) for k in choices)
-            ]
-        return CategoricalDistribution(choices)
-    assert isinstance(last, FloatDistribution | IntDistribution)
-    low = min(d.low for d in alike if isinstance(d, _NUMERIC))
-    high = max(d.high for d in alike if isinstance(d, _NUMERIC))
-    if isinstance(last, IntDistribution):
-        return IntDistribution(int(low), int(high), log=last.log and low > 0)
-    return FloatDistribution(low, high, log=last.log and low > 0)
+    covering = last
+    for distribution in found:
+        covering = units.united(covering, distribution) or covering
+    return covering
 
 
 def meet(a: BaseDistribution, b: BaseDistribution) -> bool:

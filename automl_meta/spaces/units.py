@@ -20,6 +20,8 @@ from automl_meta._typing import ParamValue
 # Kept as tuples: this runs for every parameter of every trial, and a union is built anew each time.
 _NUMBERS = (int, float, np.integer, np.floating)
 _NUMERIC = (FloatDistribution, IntDistribution)
+#: How many times smaller than a logarithmic range another's lowest value may be, and the union still logarithmic.
+_FARTHEST = 1e3
 
 
 def n_levels(distribution: BaseDistribution) -> int | None:
@@ -50,6 +52,37 @@ def same_value(a: object, b: object) -> bool:
     if isinstance(a, float) and isinstance(b, float) and math.isnan(a):
         return math.isnan(b)
     return type(a) is type(b) and a == b
+
+
+def united(a: BaseDistribution, b: BaseDistribution) -> BaseDistribution | None:
+    """Return the distribution that covers two: all choices, or the whole range; None for a category and a number.
+
+    Args:
+        a: A distribution; of choices its own come first.
+        b: Another one.
+
+    Example:
+        >>> united(IntDistribution(1, 5), IntDistribution(4, 9))
+        IntDistribution(high=9, log=False, low=1, step=1)
+    """
+    if a == b:
+        return a
+    if isinstance(a, CategoricalDistribution) and isinstance(b, CategoricalDistribution):
+        new = [choice for choice in b.choices if index_of(a, choice) is None]
+        return CategoricalDistribution([*a.choices, *new])
+    if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
+        return None
+    assert isinstance(a, FloatDistribution | IntDistribution)
+    assert isinstance(b, FloatDistribution | IntDistribution)
+    low, high = min(a.low, b.low), max(a.high, b.high)
+    # Who searched linearly tells as much on a logarithmic scale, unless that had to reach far down for it.
+    log = any(d.log and low * _FARTHEST >= d.low for d in (a, b))
+    if isinstance(a, IntDistribution) and isinstance(b, IntDistribution):
+        step = math.gcd(a.step, b.step, a.low - b.low)
+        if log or step == 1 or (high - low) % step:
+            return IntDistribution(int(low), int(high), log=log)
+        return IntDistribution(int(low), int(high), step=step)
+    return FloatDistribution(float(low), float(high), log=log)
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
