@@ -1,7 +1,8 @@
 """Blocks that read a sequence causally: temporal convolutions and attention over the past.
 
 A block keeps the length of a sequence, and no output depends on later positions. So the past is the same for all
-that may come next: ``following`` computes many next items after one past, whose work is done once.
+that may come next: ``following`` computes many next items after one past, whose work is done once. And a sequence
+that is still growing needs no part of it read twice: ``step`` maps one more item with what the block remembers.
 
 | symbol | meaning |
 |---|---|
@@ -16,6 +17,7 @@ that may come next: ``following`` computes many next items after one past, whose
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,9 @@ from torch.nn import functional
 
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metalearn.initial import drawn_linear
+
+#: What a block keeps of the items so far, as each kind of block likes it; empty before the first.
+Memory: TypeAlias = tuple[Any, ...]
 
 
 class Causal(nn.Module, ABC):
@@ -54,6 +59,18 @@ class Causal(nn.Module, ABC):
 
         Returns:
             Outputs at position S, shape [B, Q, D].
+        """
+
+    @abstractmethod
+    def step(self, memory: Memory, x: Tensor) -> tuple[Tensor, Memory]:
+        """Map the next item of growing sequences, with the work of one item, not of all.
+
+        Args:
+            memory: From the last step; empty before the first.
+            x: The item, shape [B, d].
+
+        Returns:
+            What ``forward`` would say at its position, shape [B, D], and the memory for the next.
         """
 
 
@@ -107,6 +124,12 @@ class CausalConvolution(Causal):
         start = past.shape[1] - self.dilation
         return here if start < 0 else here + self.back(past[:, start : start + 1])
 
+    def step(self, memory: Memory, x: Tensor) -> tuple[Tensor, Memory]:
+        """See ``Causal.step``; remembers the products ``V x`` of the last R items, oldest first."""
+        here: Tensor = self.here(x)
+        y = here + memory[0] if len(memory) == self.dilation else here
+        return y, (*memory, self.back(x))[-self.dilation :]
+
 
 class DenseBlock(Causal):
     """A gated causal convolution, whose output is put beside its input.
@@ -150,6 +173,11 @@ class DenseBlock(Causal):
     def following(self, past: Tensor, x: Tensor) -> Tensor:
         """See ``Causal.following``."""
         return _beside(x, self.convolution.following(past, x))
+
+    def step(self, memory: Memory, x: Tensor) -> tuple[Tensor, Memory]:
+        """See ``Causal.step``."""
+        convolved, memory = self.convolution.step(memory, x)
+        return _beside(x, convolved), memory
 
 
 class CausalAttention(Causal):
@@ -203,6 +231,16 @@ class CausalAttention(Causal):
         read = shares[..., :-1] @ self.value(past) + shares[..., -1:] * self.value(x)
         return torch.cat([x, read], dim=2)
 
+    def step(self, memory: Memory, x: Tensor) -> tuple[Tensor, Memory]:
+        """See ``Causal.step``; remembers keys and values, [B, t, keys] and [B, t, values]."""
+        new = self.key(x).unsqueeze(1), self.value(x).unsqueeze(1)
+        grown = (
+            [torch.cat(pair, dim=1) for pair in zip(memory, new, strict=True)] if memory else new
+        )
+        keys, values = grown
+        shares = (self._scaled_query(x).unsqueeze(1) @ keys.transpose(1, 2)).softmax(dim=2)
+        return torch.cat([x, (shares @ values).squeeze(1)], dim=1), (keys, values)
+
     def _scaled_query(self, x: Tensor) -> Tensor:
         return torch.div(self.query(x), math.sqrt(self.query.out_features))
 
@@ -249,6 +287,14 @@ class CausalChain(Causal):
             past, x = block(past), block.following(past, x)
         return last.following(past, x)
 
+    def step(self, memory: Memory, x: Tensor) -> tuple[Tensor, Memory]:
+        """See ``Causal.step``; remembers what each block does."""
+        blocks, remembered = self._in_order(), []
+        for block, own in zip(blocks, memory or [()] * len(blocks), strict=True):
+            x, after = block.step(own, x)
+            remembered.append(after)
+        return x, tuple(remembered)
+
     def _in_order(self) -> list[Causal]:
         return [block for block in self.blocks if isinstance(block, Causal)]
 
@@ -290,8 +336,8 @@ def temporal_convolutions(
 
 
 def _beside(x: Tensor, convolved: Tensor) -> Tensor:
-    signal, gate = convolved.chunk(2, dim=2)
-    return torch.cat([x, torch.tanh(signal) * torch.sigmoid(gate)], dim=2)
+    signal, gate = convolved.chunk(2, dim=-1)
+    return torch.cat([x, torch.tanh(signal) * torch.sigmoid(gate)], dim=-1)
 
 
 def _check(where: str, **sizes: int) -> None:

@@ -12,7 +12,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,8 +22,8 @@ from automl_meta._typing import JSON
 from automl_meta.exceptions import check_least
 from automl_meta.metarl.gates import gated_update
 
-#: What a policy remembers of its trials; the first axis of each tensor is B.
-State: TypeAlias = tuple[Tensor, ...]
+#: What a policy remembers of its trials, in a form of its own.
+State: TypeAlias = tuple[Any, ...]
 #: Added to the gate that keeps the memory: at first most of it is kept.
 _KEEP = 1.0
 

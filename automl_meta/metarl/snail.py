@@ -10,7 +10,7 @@
 | F | width of the last block |
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,7 @@ from automl_meta.metalearn.temporal import (
     Causal,
     CausalAttention,
     CausalChain,
+    Memory,
     temporal_convolutions,
 )
 from automl_meta.metarl.policy import State
@@ -39,8 +40,8 @@ _BODY = "body."
 class SnailPolicy:
     """An embedding of each step, two TC blocks and one attention block over the trial so far.
 
-    Acting, the state holds what every block has been given, so that a step does not compute the past anew;
-    training, ``replay`` reads whole trials at once.
+    Acting, every block remembers what later steps need of it, so that a step costs the same throughout a trial
+    (but for the attention's reading); training, ``replay`` reads whole trials at once.
 
     Args:
         n_inputs: I, >= 1.
@@ -87,24 +88,23 @@ class SnailPolicy:
             "value_bias": torch.zeros(1),
         }
 
-    def start(self, params: Mapping[str, Tensor], n_trials: int) -> State:
-        """See ``Policy.start``: for each block an empty past."""
-        leaf = params["action"]
-        return tuple(leaf.new_zeros(n_trials, 0, width) for width in self._widths)
+    def start(
+        self,
+        params: Mapping[str, Tensor],  # noqa: ARG002 - of the protocol
+        n_trials: int,  # noqa: ARG002
+    ) -> State:
+        """See ``Policy.start``: nothing is remembered yet."""
+        return ()
 
     def step(
         self, params: Mapping[str, Tensor], inputs: Tensor, state: State
     ) -> tuple[Tensor, Tensor, State]:
         """See ``Policy.step``; the features are the last block's output."""
-        x = self._embedded(params, inputs).unsqueeze(1)  # [B, 1, hidden]
-        grown = []
-        for (name, block), past in zip(self._leaves, state, strict=True):
-            own = below(params, f"{_BODY}{name}.", to="block.")
-            following: Tensor = functional_call(block, own, (past, x))
-            grown.append(torch.cat([past, x], dim=1))
-            x = following
-        features = x.squeeze(1)
-        return self._judged(params, features), features, tuple(grown)
+        own = below(params, _BODY, to="body.")
+        features, state = functional_call(
+            self._stepping, own, (state, self._embedded(params, inputs))
+        )
+        return self._judged(params, features), features, state
 
     def replay(self, params: Mapping[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
         """See ``Replayable.replay``."""
@@ -151,33 +151,17 @@ class SnailPolicy:
         return self._made(torch.Generator())
 
     @cached_property
-    def _leaves(self) -> tuple[tuple[str, "_Following"], ...]:
-        """The blocks that are no chains, by name, in the order in which they run."""
-        return tuple((name, _Following(block)) for name, block in _in_order(self._body))
-
-    @cached_property
-    def _widths(self) -> tuple[int, ...]:
-        """Length of an item before each of them."""
-        widths = [self.hidden, *(leaf.block.width for _, leaf in self._leaves)]
-        return tuple(widths[:-1])
+    def _stepping(self) -> "_Stepping":
+        return _Stepping(self._body)
 
 
-class _Following(nn.Module):
-    """A block whose call is ``Causal.following``, for ``functional_call``."""
+class _Stepping(nn.Module):
+    """A body whose call is ``Causal.step``, for ``functional_call``."""
 
-    def __init__(self, block: Causal) -> None:
+    def __init__(self, body: Causal) -> None:
         super().__init__()
-        self.block = block
+        self.body = body
 
-    def forward(self, past: Tensor, x: Tensor) -> Tensor:
-        """See ``Causal.following``."""
-        return self.block.following(past, x)
-
-
-def _in_order(chain: CausalChain, prefix: str = "") -> Iterator[tuple[str, Causal]]:
-    for name, block in chain.blocks.named_children():
-        path = f"{prefix}blocks.{name}"
-        if isinstance(block, CausalChain):
-            yield from _in_order(block, f"{path}.")
-        elif isinstance(block, Causal):
-            yield path, block
+    def forward(self, memory: Memory, x: Tensor) -> tuple[Tensor, Memory]:
+        """See ``Causal.step``."""
+        return self.body.step(memory, x)

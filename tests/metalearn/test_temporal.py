@@ -111,6 +111,19 @@ def test_items_that_follow_are_last_items_of_sequences_of_their_own(kind, n_past
 
 
 @every_block
+def test_a_sequence_that_grows_item_by_item_is_the_sequence_read_at_once(kind):
+    block, x = (
+        block_of(kind),
+        items(2, 11, 3),
+    )  # longer than any dilation, and than the blocks were made for
+    memory, read = (), []
+    for t in range(11):
+        y, memory = block.step(memory, x[:, t])
+        read.append(y)
+    torch.testing.assert_close(torch.stack(read, dim=1), block(x))
+
+
+@every_block
 def test_sequences_do_not_know_of_each_other(kind):
     block, x = block_of(kind), items(3, 6, 3)
     torch.testing.assert_close(torch.cat([block(x[b : b + 1]) for b in range(3)]), block(x))
