@@ -220,10 +220,20 @@ class Prior:
         for kept in list(self._kept.values()):
             if kept.trials == wanted:
                 return kept
-        units = self._encoder.to_units([trial.configuration for trial in trials])
+        units = self._units(wanted)
         x, raw = self._encoder.expand(units), scores_of(trials)
         self._kept[use] = _Reading(wanted, units, x, raw, ResponseModel(self.responses, x, raw))
         return self._kept[use]
+
+    def _units(self, trials: list[Observation]) -> FloatArray:
+        """Return the trials' unit matrix, shape [n, p]; of those that an earlier reading began with it is known."""
+        known = np.empty((0, self._encoder.n_parameters))
+        for kept in list(self._kept.values()):
+            n = len(kept.trials)
+            if n > len(known) and trials[:n] == kept.trials:
+                known = kept.units
+        new = [trial.configuration for trial in trials[len(known) :]]
+        return np.concatenate([known, self._encoder.to_units(new)])
 
     def _gain(
         self, seen: "_Reading", running: FloatArray, n: int

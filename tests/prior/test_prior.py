@@ -100,6 +100,23 @@ def test_same_generator_same_proposal(learner, toy_score):
     assert a == b
 
 
+@pytest.mark.parametrize("n_before", [0, 3, 5])
+def test_what_was_read_before_does_not_change_a_proposal(learner, toy_score, n_before):
+    """Earlier trials are not encoded anew; others in their place must not pass for them."""
+    prior = replace(learner.prior("all"))
+    trials = [
+        Observation(c, toy_score(c, 0)) for c in prior.space.sample(np.random.default_rng(0), 6)
+    ]
+    others = list(reversed(trials))
+
+    def proposed(by, observed):
+        return by.propose(observed, [], np.random.default_rng(1))
+
+    proposed(prior, trials[:n_before])
+    for observed in (trials, others, trials[1:]):
+        assert proposed(prior, observed) == proposed(replace(prior), observed)
+
+
 def test_pruner_learns_a_bound_that_rarely_stops_the_best(table):
     model = learn_pruner(table.tasks)
     assert model.n_tasks == 8
