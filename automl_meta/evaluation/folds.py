@@ -41,7 +41,8 @@ class Folds:
             seed: Seed of the shuffle.
 
         Raises:
-            InvalidParameterError: If the number of folds is out of range.
+            InvalidParameterError: If the number of folds is out of range, or leaves folds where the task's metric is
+                undefined.
         """
         rows = task.split.train
         if not 2 <= n_folds <= len(rows):
@@ -52,6 +53,7 @@ class Folds:
                 n_folds,
                 "Try --folds 3.",
             )
+        _check_rarest(task, n_folds)
         splitter = KFold if task.kind == "regression" else StratifiedKFold
         target = task.train_target
         with warnings.catch_warnings():
@@ -65,6 +67,24 @@ class Folds:
 
     def __len__(self) -> int:
         return len(self.train)
+
+
+def _check_rarest(task: Task, n_folds: int) -> None:
+    """Refuse folds without either class where that has no score: no trial could finish."""
+    if task.kind != "binary" or task.metric != "roc_auc":
+        return
+    counts = np.bincount(task.train_target.astype(np.int64), minlength=2)
+    rarest = int(counts.argmin())
+    n = int(counts[rarest])
+    if n < n_folds:
+        fewer = f"--folds {n} or " if n >= 2 else ""
+        raise InvalidParameterError.of(
+            "folds",
+            "fit",
+            f"at most {n}, the training rows of class {task.classes[rarest]!r}, under the metric roc_auc",
+            n_folds,
+            f"Try {fewer}--metric neg_log_loss, or give more rows of that class.",
+        )
 
 
 def fit_pipeline(

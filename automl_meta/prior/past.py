@@ -72,13 +72,13 @@ def learn_past(
         )
     known = [task for task in tasks if np.isfinite(task.scores).any()]
     if not known:
-        raise InvalidParameterError.of(
-            "tasks",
-            "learn_past",
-            "past tasks of which one has a finished evaluation within the space",
-            f"tasks: {len(tasks)}; evaluations within it, none with a finite value: {n_inside}; outside: {n_outside}",
-            "Check the values, and the parameters' names, types and ranges.",
+        # Studies, a storage, a frame or tasks: what the caller gave has no one name.
+        msg = (
+            "The past of a MetaLearner must hold a finished evaluation within the space. "
+            f"Got {len(tasks)} tasks with {n_inside} evaluations within it, none of a finite value, and {n_outside} "
+            "outside instead. Check the values, and the parameters' names, types and ranges."
         )
+        raise InvalidParameterError(msg)
     telling = [task for task in known if np.nanmax(task.scores) > np.nanmin(task.scores)] or known
     encoder = Encoder(space)
     encodings = [encoder.expand(encoder.normalise_known(task.units)) for task in telling]
