@@ -174,25 +174,29 @@ def neighbours(encoder: Encoder, rows: FloatArray, n: int, rng: np.random.Genera
         n: How many of each.
         rng: Source of randomness.
     """
-    moved = np.concatenate([_moved(row, n, encoder.is_categorical, rng) for row in rows])
-    return encoder.normalise(moved)
+    draws = [_draws(row, n, rng) for row in rows]
+    start, change, moved, anew = (np.concatenate(part) for part in zip(*draws, strict=True))
+    # A step too small to reach the next category or level would change nothing: draw those anew.
+    moved = np.where(encoder.is_categorical, anew, np.abs(moved))
+    moved = np.where(moved > 1.0, 2.0 - moved, moved)
+    return encoder.normalise(np.where(change, moved, start))
 
 
-def _moved(
-    row: FloatArray, n: int, is_categorical: np.ndarray, rng: np.random.Generator
-) -> FloatArray:
-    """Return n perturbations of a unit row, yet to be normalised, shape [n, p]."""
+def _draws(
+    row: FloatArray, n: int, rng: np.random.Generator
+) -> tuple[FloatArray, np.ndarray, FloatArray, FloatArray]:
+    """Return what n perturbations of a unit row are made of.
+
+    Returns:
+        The row, inactive parameters drawn; which parameters change; where a step takes them; values drawn anew; [n, p].
+    """
     p = len(row)
-    start = np.where(np.isnan(row), rng.uniform(size=(n, p)), row)
     active = ~np.isnan(row)
+    start = np.where(active, row, rng.uniform(size=(n, p)))
     change = rng.uniform(size=(n, p)) < 2.0 / max(active.sum(), 2)
     change[np.arange(n), rng.choice(np.flatnonzero(active), size=n)] = True
     step = 10.0 ** rng.uniform(-2.0, -0.3, size=(n, 1))
-    moved = start + step * rng.normal(size=(n, p))
-    # A step too small to reach the next category or level would change nothing: draw those anew.
-    moved = np.where(is_categorical, rng.uniform(size=(n, p)), np.abs(moved))
-    moved = np.where(moved > 1.0, 2.0 - moved, moved)
-    return np.where(change, moved, start)
+    return start, change, start + step * rng.normal(size=(n, p)), rng.uniform(size=(n, p))
 
 
 def row_keys(rows: FloatArray) -> list[bytes]:

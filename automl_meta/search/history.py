@@ -98,8 +98,8 @@ class Readings(Generic[T]):
             trials: A study's trials in any state.
             read: Makes a reading; always the same function.
         """
-        finished, before = [t for t in trials if t.state.is_finished()], self._kept
-        kept = {id(t): before.get(id(t)) or (t, read(t)) for t in finished}
+        before = self._kept
+        kept = {id(t): before.get(id(t)) or (t, read(t)) for t in trials if t.state.is_finished()}
         self._kept = kept  # at once: other threads may read
         return [reading for _, reading in kept.values()]
 

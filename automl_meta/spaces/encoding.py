@@ -122,15 +122,17 @@ class Encoder:
     def expand(self, matrix: FloatArray) -> FloatArray:
         """Turn a valid unit matrix [n, p] into the encoding [n, d]."""
         result = np.zeros((len(matrix), self.n_columns))
+        active = ~np.isnan(matrix)
+        filled = np.where(active, matrix, 0.5)
         for index, distribution in enumerate(self.space.distributions.values()):
-            values, block = matrix[:, index], self._columns[index]
+            block = self._columns[index]
             if isinstance(distribution, CategoricalDistribution):
-                rows = np.flatnonzero(~np.isnan(values))
+                rows = np.flatnonzero(active[:, index])
                 n = len(distribution.choices)
-                choice = np.minimum((values[rows] * n).astype(np.int64), n - 1)
+                choice = np.minimum((matrix[rows, index] * n).astype(np.int64), n - 1)
                 result[rows, block.start + choice] = 1.0
             else:
-                result[:, block.start] = np.nan_to_num(values, nan=0.5)
+                result[:, block.start] = filled[:, index]
         offset = self.n_columns - len(self._conditions)
         for index, condition in enumerate(self._conditions):
             result[:, offset + index] = self._holds(matrix, condition.parent, condition.values)
