@@ -37,6 +37,7 @@ from automl_meta.fewshot.omniglot import load_omniglot
 from automl_meta.fewshot.protonet import NearestPrototype
 from automl_meta.metalearn import FineTuning, MetaSGD
 from automl_meta.metalearn.losses import cross_entropy
+from automl_meta.statistics import half_interval
 from automl_meta.statistics.diagnosis import FIGURES, Diagnosis, diagnosis
 from automl_meta.training import TrainingSettings, train
 
@@ -225,7 +226,7 @@ def write_report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
             mine = own[own["method"] == method]
             if mine.empty:
                 continue
-            spread = 1.96 * mine["auc"].std() / np.sqrt(len(mine)) if len(mine) > 1 else 0.0
+            spread = half_interval(mine["auc"]) if len(mine) > 1 else 0.0
             cells = [f"{mine[figure].mean():.3f}" for figure in FIGURES]
             cells[0] += f" ± {spread:.3f}" if spread else ""
             lines.append(f"| {title} | {' | '.join(cells)} |")

@@ -18,10 +18,9 @@ from torch import Tensor
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.fewshot.episodes import Episodes, EpisodeSource, in_batches
 from automl_meta.fewshot.learners import Learner
+from automl_meta.statistics import half_interval
 
 ACCURACY, SQUARED_ERROR = "accuracy", "mean squared error"
-#: Two-sided 95 % quantile of the normal distribution.
-_Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,8 @@ class Evaluation:
 
     @property
     def interval95(self) -> float:
-        """Half the 95 % confidence interval of the mean: ``1.96 s / sqrt(n)``, s with n - 1; NaN for one."""
-        n = len(self.scores)
-        if n < 2:
-            return math.nan
-        mean = self.mean
-        variance = math.fsum((score - mean) ** 2 for score in self.scores) / (n - 1)
-        return _Z95 * math.sqrt(variance / n)
+        """Half the 95 % confidence interval of the mean; NaN for one episode."""
+        return half_interval(self.scores)
 
 
 def evaluate(

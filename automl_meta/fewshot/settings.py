@@ -30,7 +30,7 @@ SINUSOID, SINUSOID_FREQUENCY = "sinusoid", "sinusoid-frequency"
 #: Learners that embed each item and never change a weight on a task: no inner steps, classification only.
 EMBEDDED = ("protonet", "matching", "snail", "meta-networks")
 #: Those of them that read the support in the order given, so that training must not always give the same one.
-IN_ORDER = ("matching", "snail")
+IN_ORDER = ("matching", "snail", "meta-networks")
 #: Learners without inner steps, for classification only.
 WITHOUT_STEPS = (*EMBEDDED, "mann")
 #: Learners whose number of classes is part of the network, in training as in the test.

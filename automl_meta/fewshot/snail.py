@@ -18,10 +18,10 @@ from torch.nn import functional
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, check_least
 from automl_meta.fewshot.embedded import Head
+from automl_meta.metalearn.causal_attention import CausalAttention
 from automl_meta.metalearn.initial import drawn_linear
 from automl_meta.metalearn.temporal import (
     Causal,
-    CausalAttention,
     CausalChain,
     temporal_convolutions,
 )

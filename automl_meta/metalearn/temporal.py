@@ -1,4 +1,4 @@
-"""Blocks that read a sequence causally: temporal convolutions and attention over the past.
+"""Blocks that read a sequence causally: what they have in common, temporal convolutions and chains of blocks.
 
 A block keeps the length of a sequence, and no output depends on later positions. So the past is the same for all
 that may come next: ``following`` computes many next items after one past, whose work is done once. And a sequence
@@ -14,7 +14,6 @@ that is still growing needs no part of it read twice: ``step`` maps one more ite
 | R | dilation: how many positions back a convolution looks |
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -102,7 +101,7 @@ class CausalConvolution(Causal):
         self, inputs: int, filters: int, dilation: int, *, generator: torch.Generator
     ) -> None:
         super().__init__()
-        _check("CausalConvolution", inputs=inputs, filters=filters, dilation=dilation)
+        check_sizes("CausalConvolution", inputs=inputs, filters=filters, dilation=dilation)
         self.dilation = dilation
         self.here = drawn_linear(inputs, filters, generator=generator, taps=2)
         self.back = drawn_linear(inputs, filters, generator=generator, taps=2, bias=False)
@@ -157,7 +156,7 @@ class DenseBlock(Causal):
         self, inputs: int, filters: int, dilation: int, *, generator: torch.Generator
     ) -> None:
         super().__init__()
-        _check("DenseBlock", filters=filters)
+        check_sizes("DenseBlock", filters=filters)
         self.inputs = inputs
         self.convolution = CausalConvolution(inputs, 2 * filters, dilation, generator=generator)
 
@@ -180,71 +179,6 @@ class DenseBlock(Causal):
         return _beside(x, convolved), memory
 
 
-class CausalAttention(Causal):
-    """Soft attention of each position to itself and the past, whose reading is put beside its input.
-
-    ``[x_t, sum_s p_ts v(x_s)]`` with ``p_t = softmax_{s <= t}(q(x_t) . k(x_s) / sqrt(keys))`` and affine q, k, v.
-
-    Args:
-        inputs: d >= 1.
-        keys: Length of keys and queries >= 1.
-        values: Length of what is read >= 1; the width is its sum with d.
-        generator: Source of the initial weights.
-
-    Raises:
-        InvalidParameterError: If a number is below 1.
-
-    Reference:
-        Mishra et al. (2018), section 3.1. arXiv:1707.03141
-        Vaswani et al. (2017), Attention Is All You Need, equation 1. arXiv:1706.03762
-
-    Example:
-        >>> CausalAttention(3, 8, 2, generator=torch.Generator())(torch.zeros(2, 5, 3)).shape
-        torch.Size([2, 5, 5])
-    """
-
-    def __init__(self, inputs: int, keys: int, values: int, *, generator: torch.Generator) -> None:
-        super().__init__()
-        _check("CausalAttention", inputs=inputs, keys=keys, values=values)
-        self.query = drawn_linear(inputs, keys, generator=generator)
-        self.key = drawn_linear(inputs, keys, generator=generator)
-        self.value = drawn_linear(inputs, values, generator=generator)
-
-    @property
-    def width(self) -> int:
-        """See ``Causal.width``."""
-        return self.value.in_features + self.value.out_features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See ``Causal.forward``."""
-        scores = self._scaled_query(x) @ self.key(x).transpose(1, 2)
-        ahead = torch.ones(scores.shape[1:], dtype=torch.bool, device=x.device).triu(1)
-        shares = scores.masked_fill(ahead, -math.inf).softmax(dim=2)
-        return torch.cat([x, shares @ self.value(x)], dim=2)
-
-    def following(self, past: Tensor, x: Tensor) -> Tensor:
-        """See ``Causal.following``."""
-        query = self._scaled_query(x)
-        of_past = query @ self.key(past).transpose(1, 2)  # [B, Q, S]
-        of_itself = (query * self.key(x)).sum(dim=2, keepdim=True)
-        shares = torch.cat([of_past, of_itself], dim=2).softmax(dim=2)
-        read = shares[..., :-1] @ self.value(past) + shares[..., -1:] * self.value(x)
-        return torch.cat([x, read], dim=2)
-
-    def step(self, memory: Memory, x: Tensor) -> tuple[Tensor, Memory]:
-        """See ``Causal.step``; remembers keys and values, [B, t, keys] and [B, t, values]."""
-        new = self.key(x).unsqueeze(1), self.value(x).unsqueeze(1)
-        grown = (
-            [torch.cat(pair, dim=1) for pair in zip(memory, new, strict=True)] if memory else new
-        )
-        keys, values = grown
-        shares = (self._scaled_query(x).unsqueeze(1) @ keys.transpose(1, 2)).softmax(dim=2)
-        return torch.cat([x, (shares @ values).squeeze(1)], dim=1), (keys, values)
-
-    def _scaled_query(self, x: Tensor) -> Tensor:
-        return torch.div(self.query(x), math.sqrt(self.query.out_features))
-
-
 class CausalChain(Causal):
     """Causal blocks one after the other.
 
@@ -256,8 +190,8 @@ class CausalChain(Causal):
 
     Example:
         >>> generator = torch.Generator()
-        >>> first = CausalAttention(3, 8, 2, generator=generator)
-        >>> chain = CausalChain([first, DenseBlock(first.width, 4, 1, generator=generator)])
+        >>> first = DenseBlock(3, 2, 1, generator=generator)
+        >>> chain = CausalChain([first, DenseBlock(first.width, 4, 2, generator=generator)])
         >>> chain(torch.zeros(2, 5, 3)).shape, chain.width
         (torch.Size([2, 5, 9]), 9)
     """
@@ -340,7 +274,16 @@ def _beside(x: Tensor, convolved: Tensor) -> Tensor:
     return torch.cat([x, torch.tanh(signal) * torch.sigmoid(gate)], dim=-1)
 
 
-def _check(where: str, **sizes: int) -> None:
+def check_sizes(where: str, **sizes: int) -> None:
+    """Refuse sizes below 1.
+
+    Args:
+        where: Name of the block.
+        **sizes: Its arguments.
+
+    Raises:
+        InvalidParameterError: Names the first that is below 1.
+    """
     for name, size in sizes.items():
         if size < 1:
             raise InvalidParameterError.of(name, where, "an int >= 1", size, "Try 64.")

@@ -21,12 +21,12 @@ from automl_meta.metarl.evaluate import (
     TEST_SEED,
     VALIDATION_SEED,
     Outcome,
-    half_interval,
 )
 from automl_meta.metarl.result import finite, outcome_record
 from automl_meta.metarl.samples import Sampler
 from automl_meta.metarl.settings import AdaptationSettings, MetaRLSettings
 from automl_meta.metarl.setup import make_adapting_policy, make_family
+from automl_meta.statistics import half_interval
 from automl_meta.training import Step, TrainingResult, train
 from automl_meta.training.device import Place
 from automl_meta.training.folder import TRAINING
@@ -182,7 +182,7 @@ class AdaptationRun:
             outcome = Outcome(judged, judged.mean().item(), found.mean(1), None)
             ours = outcome if ours is None else ours
             record = outcome_record(name, outcome, ours, None)
-            record["intervals"] = [finite(half_interval(row)) for row in found]
+            record["intervals"] = [finite(half_interval(row.numpy())) for row in found]
             record["rate"] = learner.rate if steps else None
             records.append(record)
             if on_test is not None:

@@ -7,7 +7,6 @@
 | n | episodes of a trial (pulls of a bandit) |
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metarl.environment import TrialEnvironment
 from automl_meta.metarl.play import Player, play
+from automl_meta.statistics import half_interval
 
 #: Number of trials and a generator to an environment of that many.
 MakeEnvironment = Callable[[int, torch.Generator], TrialEnvironment]
@@ -25,9 +25,6 @@ MakeEnvironment = Callable[[int, torch.Generator], TrialEnvironment]
 VALIDATION_SEED, TEST_SEED = 1_000_001, 1_000_002
 #: What methods draw in the test (actions, ties, posteriors).
 PLAYER_SEED = 1_000_003
-
-#: Two-sided 95 % quantile of the normal distribution.
-_Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -54,25 +51,7 @@ class Outcome:
     @property
     def interval95(self) -> float:
         """Half the 95 % confidence interval of the mean over trials."""
-        return half_interval(self.totals)
-
-
-def half_interval(values: Tensor) -> float:
-    """Return ``1.96 s / sqrt(N)``, s with N - 1.
-
-    Args:
-        values: Of independent trials, shape [N].
-
-    Returns:
-        Half the 95 % confidence interval of the mean; NaN for one value.
-
-    Example:
-        >>> round(half_interval(torch.tensor([0.8, 1.0, 0.9])), 3)
-        0.113
-    """
-    if len(values) < 2:
-        return math.nan
-    return _Z95 * (values.double().std() / math.sqrt(len(values))).item()
+        return half_interval(self.totals.numpy())
 
 
 @torch.no_grad()

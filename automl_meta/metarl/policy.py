@@ -58,7 +58,7 @@ class Policy(Protocol):
 
         Args:
             params: Parameters.
-            inputs: From ``encode``, shape [B, I].
+            inputs: What it sees, shape [B, I].
             state: The memory.
 
         Returns:

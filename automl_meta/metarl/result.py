@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor
 
 from automl_meta._typing import JSON
-from automl_meta.metarl.evaluate import Outcome, half_interval
+from automl_meta.metarl.evaluate import Outcome
 from automl_meta.metarl.settings import MetaRLSettings
+from automl_meta.statistics import half_interval
 from automl_meta.training.folder import ResultFolder
 
 SCHEMA = "automl-meta/metarl/1"
@@ -55,7 +56,7 @@ def outcome_record(name: str, outcome: Outcome, learned: Outcome, published: flo
         "mean": finite(outcome.mean),
         "interval95": finite(outcome.interval95),
         "learned_ahead": finite(ahead.mean().item()),
-        "learned_ahead_interval95": finite(half_interval(ahead)),
+        "learned_ahead_interval95": finite(half_interval(ahead.numpy())),
         "published": published,
         "rewards": _rounded(outcome.rewards),
         "regrets": None if outcome.regrets is None else _rounded(outcome.regrets),

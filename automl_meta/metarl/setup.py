@@ -66,7 +66,8 @@ def make_policy(settings: MetaRLSettings, environment: TrialEnvironment) -> Poli
     """Make the learner of a run.
 
     Args:
-        settings: Of the run.
+        settings: Of the training: a policy that reads the trial as a sequence reaches back as far as that has steps, for
+            what would only be used in longer trials would never be learned.
         environment: Tells the sizes of inputs and actions.
 
     Raises:

@@ -22,11 +22,11 @@ from torch.nn import functional
 from automl_meta._typing import JSON
 from automl_meta.exceptions import check_least
 from automl_meta.metalearn import module_params
+from automl_meta.metalearn.causal_attention import CausalAttention
 from automl_meta.metalearn.initial import drawn_linear
 from automl_meta.metalearn.params import below
 from automl_meta.metalearn.temporal import (
     Causal,
-    CausalAttention,
     CausalChain,
     Memory,
     temporal_convolutions,

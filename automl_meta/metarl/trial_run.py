@@ -58,7 +58,8 @@ class TrialRun:
         """
         generator = torch.Generator(place.device).manual_seed(settings.training_seed)
         environment = make_environment(settings.in_training, settings.meta_batch, generator)
-        return cls(settings, place, environment, make_policy(settings, environment), generator)
+        policy = make_policy(settings.in_training, environment)
+        return cls(settings, place, environment, policy, generator)
 
     def describe(self) -> JSON:
         """Return what the result states of the learner."""

@@ -13,7 +13,7 @@ from automl_meta.report.metarl_view import METHODS
 from automl_meta.report.svg import Size, marker, new_figure
 
 #: Methods that the curves leave out: the second form of a method says little in a picture.
-_UNDRAWN = {"rl2-drawn", "ucb1"}
+_UNDRAWN = {"rl2-drawn", "snail-drawn", "ucb1"}
 #: A method has one colour in all pictures; learned ones, which are none of these, have orange.
 _COLOURS = {
     "random": "s-grey",

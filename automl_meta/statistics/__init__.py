@@ -8,12 +8,14 @@ from automl_meta.statistics.comparison import (
     wilcoxon,
     wins_ties_losses,
 )
+from automl_meta.statistics.intervals import half_interval
 from automl_meta.statistics.regret import incumbent, normalised_regret
 
 __all__ = [
     "Interval",
     "WinsTiesLosses",
     "bootstrap_interval",
+    "half_interval",
     "incumbent",
     "mean_ranks",
     "normalised_regret",

@@ -183,3 +183,20 @@ def test_training_learns_to_compare():
         optimizer.step()
     right = made.predict(leaves, unseen).argmax(2) == unseen.query_y
     assert right.double().mean() > 0.85
+
+
+def test_renamed_classes_rename_the_answers_of_a_head_renamed_alike():
+    """Every layer reads the label beside what came before: with its columns renamed too, only the names differ."""
+    plain, renamed = head(support=6), head(support=6)
+    names = torch.tensor([2, 0, 1])
+    columns = SMALL.embedding + torch.arange(3)
+    for layer in (*renamed.body.modules(), renamed.classifier):
+        if isinstance(layer, nn.Linear):
+            layer.weight.data[:, SMALL.embedding + names] = layer.weight.data[:, columns].clone()
+    for leaf in renamed.classifier.parameters():
+        leaf.data[names] = leaf.data.clone()
+    support, query = items(2, 6, 4), items(2, 5, 4, seed=2)
+    labels = torch.tensor([[0, 1, 2, 2, 1, 0], [1, 1, 0, 0, 2, 2]])
+    before = plain(support, labels, query, 3)
+    torch.testing.assert_close(renamed(support, names[labels], query, 3)[..., names], before)
+    assert (plain(support, names[labels], query, 3) - before).abs().max() > 1e-6

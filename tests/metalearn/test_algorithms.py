@@ -8,6 +8,7 @@ import torch
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.metalearn import (
     ANIL,
+    BOIL,
     FOMAML,
     MAML,
     MAMLPlusPlus,
@@ -252,8 +253,12 @@ def _sinusoids(generator):
         (ANIL(0.1, 3, head="second"), 0.05, 0.4),
         (MAMLPlusPlus(0.02, 3), 0.02, 0.6),
         (Reptile(0.1, 3), 0.5, 0.4),
+        (BOIL(0.1, 3, head="second"), 0.05, 0.4),
     ],
-    ids=["MAML", "FOMAML", "MetaSGD", "MetaSGD-tensor-steps", "ANIL", "MAML++", "Reptile"],
+    ids=[
+        *("MAML", "FOMAML", "MetaSGD", "MetaSGD-tensor-steps", "ANIL", "MAML++", "Reptile"),
+        "BOIL",
+    ],
 )
 def test_meta_training_makes_adaptation_good_on_unseen_sinusoids(algorithm, outer_rate, gain):
     generator = torch.Generator().manual_seed(0)

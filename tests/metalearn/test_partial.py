@@ -105,3 +105,40 @@ def test_names_that_are_not_there_are_refused(family):
         BOIL(0.0)
     with pytest.raises(InvalidParameterError, match="'steps' parameter of ContextAdaptation"):
         ContextAdaptation(0.1, 0)
+
+
+def _lines(generator, n_tasks=8):
+    """Make straight lines: losses on ten points to adapt on and ten others, of a network linear in its context."""
+    slope, height = (2 * torch.rand(2, n_tasks, 1, generator=generator) - 1).unbind()
+    x = 2 * torch.rand(n_tasks, 20, generator=generator) - 1
+    y = slope * x + height
+
+    def on(part):
+        features = torch.stack([x[:, part], torch.ones_like(x[:, part])], dim=2)
+
+        def loss(params):
+            told = params["context"].unsqueeze(1) @ params["weight"]
+            return ((features * told).sum(2) - y[:, part]).square().mean(1)
+
+        return loss
+
+    return on(slice(0, 10)), on(slice(10, 20)), n_tasks
+
+
+def test_meta_training_makes_a_few_numbers_tell_a_line():
+    generator = torch.Generator().manual_seed(0)
+    algorithm = ContextAdaptation(0.5, 1, context="context")
+    start = {"context": torch.zeros(3), "weight": 0.3 * torch.randn(3, 2, generator=generator)}
+    meta = algorithm.init(start)
+    support, query, n = _lines(torch.Generator().manual_seed(101), 64)
+
+    def judge(meta, steps=None):
+        return query(algorithm.adapt(meta, support, n, steps=steps)).mean().item()
+
+    untrained = judge(meta)
+    for _ in range(200):
+        _, grads = algorithm.meta_gradients(meta, *_lines(generator))
+        meta = {name: leaf - 0.1 * grads[name] for name, leaf in meta.items()}
+    # No network without adaptation can be good on average: slopes and heights cancel.
+    assert judge(meta) < 0.3 * untrained
+    assert judge(meta) < 0.2 * judge(meta, steps=0)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metalearn.causal_attention import CausalAttention
 from automl_meta.metalearn.temporal import (
-    CausalAttention,
     CausalChain,
     CausalConvolution,
     DenseBlock,

@@ -6,8 +6,11 @@ from automl_meta.metarl.a2c import LossWeights
 from automl_meta.metarl.bandits import BernoulliBandits
 from automl_meta.metarl.play import PolicyPlayer, n_inputs, play
 from automl_meta.metarl.policy import Replayable
+from automl_meta.metarl.recipes import recipe
+from automl_meta.metarl.setup import make_environment
 from automl_meta.metarl.snail import SnailPolicy
-from automl_meta.metarl.trial_run import meta_gradient
+from automl_meta.metarl.trial_run import TrialRun, meta_gradient
+from automl_meta.training.device import computing_on
 
 T, B, N_INPUTS = 7, 3, 5
 
@@ -107,6 +110,18 @@ def test_it_learns_to_stay_with_the_arm_that_pays():
             params[n] = params[n] - 0.02 * mean / (1 - 0.9**k) / scale
     trials = play(PolicyPlayer(snail, params, generator, greedy=True), Fixed)
     assert trials.totals.mean() > 3.2
+
+
+def test_a_policy_that_learns_in_short_trials_has_nothing_that_only_long_ones_would_use():
+    settings = recipe("snail", "bandits", episodes=40, train_episodes=8, meta_batch=6, hidden=4)
+    with computing_on("cpu", "float32", 1, where="test") as place:
+        run = TrialRun.of(settings, place)
+        params = run.policy.init(torch.Generator().manual_seed(0))
+        _, grads = run.plain_gradient(params, 0.0)
+    assert all(grad.abs().max() > 0 for grad in grads.values())
+    long = make_environment(settings, 3, torch.Generator().manual_seed(0))
+    player = PolicyPlayer(run.policy, params, torch.Generator().manual_seed(0))
+    assert play(player, long).rewards.shape == (40, 3)
 
 
 def test_sizes_that_make_no_policy_are_refused():
