@@ -94,8 +94,8 @@ def test_the_shipped_suite_is_valid():
         "snail",
     }
     assert all(run.settings.test_episodes >= 1000 for run in suite.runs)
-    inductive = {run.name for run in suite.runs if not run.settings.transductive}
-    assert inductive == {"reptile-5-way-1-shot-inductive"}
+    for run in suite.runs:  # the name says which rows do without the query's statistics
+        assert run.settings.transductive != run.name.endswith("-inductive")
 
 
 def test_the_shipped_minutes_of_a_gpu_are_limited_by_time():
