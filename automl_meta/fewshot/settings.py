@@ -73,7 +73,8 @@ class FewShotSettings:
             ``size``, the numbers of the context or the prompts.
         recompute: Whether the outer gradient computes each inner step's graph again instead of keeping it: less
             memory for many steps, more time, the same numbers. For MAML, Meta-SGD and MAML++.
-        transductive: Whether the batch-norm statistics of the query are its own.
+        transductive: Whether batch normalisation uses the statistics of the query: its own, or for learners that only embed
+            those of support and query together.
         filters: Filters of each convolution, or units of each hidden layer for regression.
         pooling: How the network shrinks: ``"stride"`` or ``"max"`` (the two of the MAML paper), ``"flat"``
             (Reptile's), or ``"average"`` (global average before the head).

@@ -115,6 +115,7 @@ class PerceptronPolicy:
             values = torch.baddbmm(bias, values, params[f"weight{i}"])
         if self.bound is None:
             return Categorical(values)
+        # Below the least noise its gradient is 0, as in the papers' code: a policy that got there stays that sure.
         noise = params["log_std"].unsqueeze(1).clamp(min=math.log(_LEAST_NOISE))
         return Normal(self.bound * values, noise + math.log(self.bound))
 

@@ -89,7 +89,7 @@ class CreditedExploration:
     return after adaptation, over all that is drawn.
 
     Attributes:
-        weight: Of that term, >= 0; 1 makes the gradient unbiased, 1 over the number of a task's episodes
+        weight: Of that term, >= 0; 1 makes the gradient unbiased, up to the scale of a task's advantages; 1 over the number of a task's episodes
             counts each of them as if it alone had made the adaptation.
 
     Raises:

@@ -51,7 +51,8 @@ class AdaptationSettings:
         epochs: Outer steps made from the same episodes, >= 1; only ``promp`` can make more than one.
         clip: Of the ratio of probabilities, > 0; for ``promp``.
         divergence: Weight of the divergence from the policy that played, >= 0; for ``promp``.
-        credit: Weight of the term that credits exploration, >= 0; for ``e-maml``. 1 is unbiased.
+        credit: Weight of the term that credits exploration, >= 0; for ``e-maml``. 1 is unbiased
+            up to the scale of a task's advantages.
 
     Raises:
         InvalidParameterError: If a value breaks its rule.
