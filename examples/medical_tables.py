@@ -31,7 +31,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from automl_meta.api import fit
 from automl_meta.exceptions import AutomlMetaError
-from automl_meta.statistics import bootstrap_interval
+from automl_meta.statistics import bootstrap_interval, incumbent
 from automl_meta.statistics.diagnosis import FIGURES, Diagnosis, diagnosis
 from automl_meta.tasks.suites import load_suite, load_suite_task
 from automl_meta.tasks.task import Split, Task
@@ -85,9 +85,10 @@ def kept(
     path = options.runs / f"{name}-{method}-{seed}-{options.labels}-{options.trials}.json"
     if not path.exists():
         scarce = with_labels(task, options.labels, seed)
-        found = judged(scarce, name, probabilities(scarce, method, seed, options))
+        told, course = trained(scarce, method, seed, options)
+        found = judged(scarce, name, told)
         path.parent.mkdir(parents=True, exist_ok=True)
-        record = {"table": name, "method": method, "seed": seed}
+        record = {"table": name, "method": method, "seed": seed, "course": course}
         path.write_text(json.dumps(record | asdict(found)))
     record = json.loads(path.read_text())
     assert isinstance(record, dict)
@@ -102,14 +103,21 @@ def with_labels(task: Task, n: int, seed: int) -> Task:
     return replace(task, split=Split(np.sort(train), np.sort(test), source))
 
 
-def probabilities(task: Task, method: str, seed: int, options: argparse.Namespace) -> np.ndarray:
-    """Train a model and return its probabilities for the test, shape [n_test, 2], in the order of the classes."""
+def trained(
+    task: Task, method: str, seed: int, options: argparse.Namespace
+) -> tuple[np.ndarray, list[float]]:
+    """Train a model.
+
+    Returns:
+        Its probabilities for the test, shape [n_test, 2], in the order of the classes, and the best cross-validated area
+        under the curve up to each trial of its search; none for a model without one.
+    """
     test = task.features.iloc[task.split.test]
     if method == "logistic":
         model = logistic()
         train = task.split.train
         model.fit(task.features.iloc[train], task.target[train])
-        return np.asarray(model.predict_proba(test))
+        return np.asarray(model.predict_proba(test)), []
     folder = options.runs / "fit"
     shutil.rmtree(folder, ignore_errors=True)
     result = fit(
@@ -121,7 +129,9 @@ def probabilities(task: Task, method: str, seed: int, options: argparse.Namespac
         offline=True,
         prior="default" if method == "meta" else "none",
     )
-    return np.asarray(result.predict(test, proba=True)[list(task.classes)])
+    scores = [np.nan if t["score"] is None else t["score"] for t in result.document["trials"]]
+    told = np.asarray(result.predict(test, proba=True)[list(task.classes)])
+    return told, np.nan_to_num(incumbent(scores), nan=0.5).tolist()
 
 
 def logistic() -> Any:
@@ -157,7 +167,8 @@ def write_report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     for method, title in TITLES.items():
         own = means.xs(method, level="method")
         lines.append(f"| {title} | {' | '.join(f'{own[f].mean():.3f}' for f in FIGURES)} |")
-    lines += ["", *gains(means, rng), "", "## Area under the curve, by table", ""]
+    lines += ["", *gains(means, rng), "", *courses(rows)]
+    lines += ["## Area under the curve, by table", ""]
     lines += [f"| table | {' | '.join(TITLES.values())} |", "|---|" + "---:|" * len(TITLES)]
     for table in tables:
         cells = [f"{means.loc[(table, method), 'auc']:.3f}" for method in TITLES]
@@ -171,6 +182,21 @@ def write_report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     lines += ["", notes, "", command]
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def courses(rows: pd.DataFrame) -> list[str]:
+    """Show what the searches had found after their first trials: what a warm start is for."""
+    searches = rows[rows["course"].map(len) > 0]
+    last = int(searches["course"].map(len).max())
+    marks = sorted({mark for mark in (1, 2, 3, 5, 10) if mark < last} | {last})
+    lines = ["## The first trials: best cross-validated area under the curve so far", ""]
+    lines += [f"| method | {' | '.join(f'after {mark}' for mark in marks)} |"]
+    lines += ["|---|" + "---:|" * len(marks)]
+    for method in ("meta", "cold"):
+        own = searches[searches["method"] == method]["course"]
+        best = [np.mean([course[min(mark, len(course)) - 1] for course in own]) for mark in marks]
+        lines.append(f"| {TITLES[method]} | {' | '.join(f'{value:.3f}' for value in best)} |")
+    return [*lines, ""]
 
 
 def gains(means: pd.DataFrame, rng: np.random.Generator) -> list[str]:

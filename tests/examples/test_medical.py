@@ -31,7 +31,13 @@ def test_tables_are_judged_and_kept(tmp_path):
     assert again.stdout == first.stdout
     assert kept == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*.json")}
     report = (tmp_path / "report" / "report.md").read_text()
-    for text in ("no medical device", "sensitivity", "calibration error", "hepatitis"):
+    for text in (
+        "no medical device",
+        "sensitivity",
+        "calibration error",
+        "hepatitis",
+        "| after 1 | after 2 |",
+    ):
         assert text in report
 
 
