@@ -3,7 +3,7 @@ import pytest
 from automl_meta.metarl.suite import load_metarl_suite
 
 
-@pytest.mark.parametrize(("name", "n_runs"), [("bandits", 8), ("mdps", 1), ("navigation", 5)])
+@pytest.mark.parametrize(("name", "n_runs"), [("bandits", 10), ("mdps", 1), ("navigation", 5)])
 def test_suites_that_ship_can_be_read(name, n_runs):
     suite = load_metarl_suite(name, seed=3)
     assert len(suite.runs) == n_runs
