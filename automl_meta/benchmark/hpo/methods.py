@@ -15,10 +15,9 @@ from automl_meta.metadata.past import PastTask
 from automl_meta.search import MetaLearner
 from automl_meta.spaces import SearchSpace
 
-#: Starting points of ours, before the model speaks. Chosen on inner folds: among rows that all past tasks evaluated the
-#: greedy set is hard to beat for five trials; elsewhere it rests on predictions, and the model, which sees how the
-#: first trials went, is better from the second on.
-START_IF_CLOSED, START = 5, 1
+#: Starting points of ours, before the model speaks, on a table and in an open space. Chosen on inner folds: among given
+#: rows the greedy set is hard to beat for five trials, in an open space the model is better from the second on.
+START_ON_TABLE, START_IN_SPACE = 5, 1
 
 #: Seed to a search.
 Searcher = Callable[[int], Search]
@@ -108,6 +107,6 @@ class AutoMLMeta:
         learner = MetaLearner.from_tasks(
             past.tasks, past.space, refine=not past.table, seed=past.seed
         )
-        usual = START_IF_CLOSED if learner.prior.closed else START
+        usual = START_ON_TABLE if past.table else START_IN_SPACE
         start = learner.prior.warm_start(usual if self.start is None else self.start)
         return lambda seed: Search(learner.sampler(seed=seed), past.space, start)
