@@ -9,7 +9,8 @@ difference between good ones.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from automl_meta._typing import FloatArray
 
@@ -31,7 +32,7 @@ def normal_scores(scores: Sequence[float | None] | FloatArray) -> FloatArray:
     floor = known.min() - 1.0 if known.size else 0.0
     filled = np.where(np.isfinite(values), values, floor)
     quantiles = (rankdata(filled) - 0.5) / len(filled)
-    return np.asarray(norm.ppf(quantiles), dtype=np.float64)
+    return np.asarray(ndtri(quantiles), dtype=np.float64)
 
 
 #: Distances from best to median below the best at which scores are cut off.

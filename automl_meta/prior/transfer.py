@@ -63,7 +63,12 @@ class TransferModel:
     @cached_property
     def best_expected(self) -> float | None:
         """The best expected score among the trials; None without any."""
-        return float(self.predict(self.x)[0].max()) if len(self.scores) else None
+        if not len(self.scores):
+            return None
+        # Of the trials themselves the expected score is the observed one, less the noise's part of it.
+        noise = surrogate.noise_variance(self.posterior.params)
+        smoothed = (noise * self.posterior.weights_TN1[..., 0])[0].double().numpy()
+        return float((self.scores - smoothed / self.scale.spread).max())
 
     def believing(self, x: FloatArray) -> "TransferModel":
         """Return the model as if running trials had scored what it predicts.
