@@ -23,7 +23,7 @@ from automl_meta.metarl.linear_baseline import fitted_values
 
 
 @dataclass(frozen=True)
-class Episodes:
+class Played:
     """Episodes as they were played.
 
     Attributes:
@@ -81,7 +81,7 @@ def play_episodes(
     tasks: Tensor,
     episodes: int,
     generator: torch.Generator,
-) -> Episodes:
+) -> Played:
     """Play all tasks at once, each several times and with its own parameters.
 
     Args:
@@ -111,7 +111,7 @@ def play_episodes(
     observations, actions, rewards, alive = (
         column.view(len(played), n_tasks, episodes, *column.shape[2:]) for column in columns
     )
-    return Episodes(observations, actions, rewards, alive)
+    return Played(observations, actions, rewards, alive)
 
 
 @dataclass(frozen=True)
