@@ -16,11 +16,13 @@ def half_interval(values: ArrayLike) -> float:
         values: Of independent episodes, trials or draws, shape [n]; many, for the quantile is the normal's.
 
     Returns:
-        The half interval; NaN for fewer than two values.
+        The half interval; NaN for fewer than two values, or where one is not finite.
 
     Example:
         >>> round(half_interval([0.8, 1.0, 0.9]), 3)
         0.113
     """
     given = np.asarray(values, dtype=np.float64)
-    return _Z95 * float(given.std(ddof=1)) / math.sqrt(len(given)) if len(given) > 1 else math.nan
+    if len(given) < 2 or not np.isfinite(given).all():
+        return math.nan
+    return _Z95 * float(given.std(ddof=1)) / math.sqrt(len(given))

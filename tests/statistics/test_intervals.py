@@ -11,8 +11,8 @@ def test_the_half_interval_of_known_values():
     assert half_interval([2.0, 2.0]) == 0.0
 
 
-@pytest.mark.parametrize("values", [[], [1.0]])
-def test_one_value_has_no_interval(values):
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.inf], [1.0, math.nan, 2.0]])
+def test_one_value_or_an_infinite_one_has_no_interval(values):
     assert math.isnan(half_interval(values))
 
 
