@@ -5,32 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {
-    "mnist_t10k_28x28": (28, 28, 255),
-    "optdigits_8x8": (8, 8, 16),
-    "semeion_16x16": (16, 16, 1),
-    "mfeat_pixel_16x15": (16, 15, 6),
-}
-
-
-@pytest.fixture
-def digits(tmp_path):
-    """Noise with a bright row that tells the digit, in the four layouts."""
-    rng = np.random.default_rng(0)
-    (tmp_path / "data" / "images").mkdir(parents=True)
-    labels = np.repeat(np.arange(10), 36).astype(np.uint8)
-    for name, (height, width, top) in FILES.items():
-        pixels = rng.integers(0, 2, (len(labels), height, width)).astype(np.uint8) * (top // 3)
-        for image, label in zip(pixels, labels, strict=True):
-            image[int(label) * height // 10] = top
-        if name.startswith("semeion"):
-            pixels = np.packbits(pixels.reshape(len(labels), -1), axis=1)
-        np.savez(tmp_path / "data" / "images" / f"{name}.npz", images=pixels, labels=labels)
-    return tmp_path / "data"
 
 
 def run(digits, folder, *options):

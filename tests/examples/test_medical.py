@@ -1,16 +1,11 @@
-"""The medical examples run in a small form where the shared data are, and say what is missing where not."""
+"""The medical examples run in a small form, and say what is missing."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from automl_meta._resources import data_folder
-
 ROOT = Path(__file__).resolve().parents[2]
-with_data = pytest.mark.skipif(data_folder() is None, reason="needs the shared data folder")
 
 
 def run(name, folder, *options, **changes):
@@ -20,14 +15,13 @@ def run(name, folder, *options, **changes):
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
-@with_data
-def test_tables_are_judged_and_kept(tmp_path):
+def test_tables_are_judged_and_kept(tables, tmp_path):
     options = ("--tables", "hepatitis", "--trials", "2", "--seeds", "1")
-    first = run("medical_tables", tmp_path, *options)
+    first = run("medical_tables", tmp_path, *options, AUTOML_META_DATA=str(tables))
     assert first.returncode == 0, first.stderr
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("*.json")}
     assert len(kept) == 3
-    again = run("medical_tables", tmp_path, *options)
+    again = run("medical_tables", tmp_path, *options, AUTOML_META_DATA=str(tables))
     assert again.stdout == first.stdout
     assert kept == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*.json")}
     report = (tmp_path / "report" / "report.md").read_text()
@@ -41,9 +35,9 @@ def test_tables_are_judged_and_kept(tmp_path):
         assert text in report
 
 
-@with_data
-def test_images_are_judged(tmp_path):
+def test_images_are_judged(digits, characters, scans, tmp_path):
     options = ("--shots", "2", "--draws", "2", "--steps", "2", "--no-full")
+    options += ("--data", str(scans))
     found = run("medical_images", tmp_path, *options)
     assert found.returncode == 0, found.stderr
     report = (tmp_path / "report" / "report.md").read_text()
