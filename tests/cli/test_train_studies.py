@@ -111,7 +111,9 @@ def test_a_training_that_fails_leaves_no_folder(tmp_path, capsys):
     study = optuna.create_study(storage=url)
     study.optimize(lambda t: (t.suggest_float("x", 0, 1), float("nan"))[1], n_trials=2)
     assert run(["train", "--storage", url, "--output", str(tmp_path / "learner")]) == 2
-    assert "2 evaluations within it, none of a finite value" in " ".join(capsys.readouterr().err.split())
+    assert "2 evaluations within it, none of a finite value" in " ".join(
+        capsys.readouterr().err.split()
+    )
     assert not (tmp_path / "learner").exists()
 
 
