@@ -6,7 +6,6 @@ RUN is the folder of a finished `automl-meta metarl` with a learner that remembe
 policy and of every rule on the same test bandits, one thread.
 """
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -15,10 +14,13 @@ import torch
 import typer
 from safetensors.torch import load_file
 
+from automl_meta.exceptions import StoreError
 from automl_meta.metarl.recipes import recipe
+from automl_meta.metarl.result import FOLDER
 from automl_meta.metarl.settings import BANDITS, REMEMBERING
 from automl_meta.metarl.trial_run import TrialRun
 from automl_meta.training.device import computing_on
+from automl_meta.training.folder import WEIGHTS
 
 
 def main(
@@ -27,11 +29,11 @@ def main(
     bandits: Annotated[int, typer.Option(min=2, help="Of the test.")] = 2000,
 ) -> None:
     """Print the rewards."""
-    record = run / "result.json"
-    if not record.is_file():
-        print(f"Error: {run} has no result.json. Give the folder of a finished automl-meta metarl.")
-        raise typer.Exit(2)
-    given: dict[str, Any] = json.loads(record.read_text())["settings"]
+    try:
+        given = FOLDER.read(run)["settings"]
+    except StoreError as error:
+        print(f"Error: {error}")
+        raise typer.Exit(1) from error
     if given["env"] != BANDITS or given["learner"] not in REMEMBERING:
         print(
             f"Error: {run} is of {given['learner']} in {given['env']}. Give a run of rl2 or snail on bandits."
@@ -46,7 +48,7 @@ def main(
         train_episodes=given["train_episodes"] or given["episodes"],
         test_trials=bandits,
     )
-    params = load_file(run / "meta.safetensors")
+    params = load_file(run / WEIGHTS)
     with computing_on("cpu", "float32", 1, where="longer_trials") as place:
         trial_run = TrialRun.of(settings, place)
         known = trial_run.policy.init(torch.Generator())

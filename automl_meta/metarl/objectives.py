@@ -89,8 +89,8 @@ class CreditedExploration:
     return after adaptation, over all that is drawn.
 
     Attributes:
-        weight: Of that term, >= 0; 1 makes the gradient unbiased, up to the scale of a task's advantages; 1 over the number of a task's episodes
-            counts each of them as if it alone had made the adaptation.
+        weight: Of that term, >= 0; 1 makes the gradient unbiased, up to the scale of a task's advantages; 1 over the
+            number of a task's episodes counts each of them as if it alone had made the adaptation.
 
     Raises:
         InvalidParameterError: If ``weight`` is negative.

@@ -66,9 +66,9 @@ def make_policy(settings: MetaRLSettings, environment: TrialEnvironment) -> Poli
     """Make the learner of a run.
 
     Args:
-        settings: Of the training: a policy that reads the trial as a sequence reaches back as far as that has steps, for
-            what would only be used in longer trials would never be learned.
-        environment: Tells the sizes of inputs and actions.
+        settings: Of the run.
+        environment: Of the training. Tells the sizes of inputs and actions, and how far back a policy reaches that reads
+            the trial as a sequence: what only longer trials would use would never be learned.
 
     Raises:
         InvalidParameterError: If the learner is none with a memory.
@@ -82,7 +82,7 @@ def make_policy(settings: MetaRLSettings, environment: TrialEnvironment) -> Poli
     if settings.learner == RL2:
         return RecurrentPolicy(n_inputs(environment), n_actions(environment), settings.hidden)
     if settings.learner == SNAIL:
-        sizes = n_inputs(environment), n_actions(environment), max(2, settings.steps)
+        sizes = n_inputs(environment), n_actions(environment), max(2, environment.steps)
         return SnailPolicy(*sizes, settings.hidden)
     raise InvalidParameterError.of(
         "learner", "metarl", "rl2 or snail", settings.learner, "Try rl2."

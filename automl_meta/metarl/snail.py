@@ -40,8 +40,8 @@ _BODY = "body."
 class SnailPolicy:
     """An embedding of each step, two TC blocks and one attention block over the trial so far.
 
-    Acting, every block remembers what later steps need of it, so that a step costs the same throughout a trial
-    (but for the attention's reading); training, ``replay`` reads whole trials at once.
+    Acting, every block remembers what later steps need of it, so that a step costs the same throughout a trial,
+    but for the attention, whose keys and values grow; training, ``replay`` reads whole trials at once.
 
     Args:
         n_inputs: I, >= 1.

@@ -58,8 +58,7 @@ class TrialRun:
         """
         generator = torch.Generator(place.device).manual_seed(settings.training_seed)
         environment = make_environment(settings.in_training, settings.meta_batch, generator)
-        policy = make_policy(settings.in_training, environment)
-        return cls(settings, place, environment, policy, generator)
+        return cls(settings, place, environment, make_policy(settings, environment), generator)
 
     def describe(self) -> JSON:
         """Return what the result states of the learner."""
