@@ -107,7 +107,7 @@ def candidates(
     """
     if proven_only and len(extra):
         lying = extra if region is None else region.moved(extra, drop=given_only)
-        rows = _fresh(np.unique(encoder.normalise(lying), axis=0), observed)
+        rows = _fresh(encoder.normalise(lying), observed)
         if len(rows):
             return rows
     incumbents = observed[np.argsort(-scores)[:N_INCUMBENTS]]
@@ -115,7 +115,7 @@ def candidates(
     parts = [encoder.sample_units(rng, N_SAMPLES), extra, *near]
     if region is not None:  # few may be left of a strongly narrowed space
         parts = [region.moved(np.concatenate(parts)), region.sample(rng, N_SAMPLES)]
-    rows = np.unique(encoder.normalise(np.concatenate(parts)), axis=0)
+    rows = encoder.normalise(np.concatenate(parts))
     fresh = _fresh(rows, observed)
     return fresh if len(fresh) else rows
 
@@ -157,9 +157,11 @@ def climbed(
 
 
 def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
-    """Return the rows that were not observed."""
-    seen = set(row_keys(observed))
-    new: FloatArray = rows[np.array([key not in seen for key in row_keys(rows)], dtype=bool)]
+    """Return the rows that were not observed, each once."""
+    first = {key: index for index, key in reversed(list(enumerate(row_keys(rows))))}
+    for key in row_keys(observed):
+        first.pop(key, None)
+    new: FloatArray = rows[sorted(first.values())]
     return new
 
 
