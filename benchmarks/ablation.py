@@ -188,7 +188,8 @@ def write_report(
 ) -> None:
     """Write mean regrets and the paired difference to the shipped setting."""
     rng = np.random.default_rng(0)
-    lines = ["# What each part brings", "", (__doc__ or "").split("\n\n")[1].replace("\n", " "), ""]
+    how = (__doc__ or "").split("\n\n")[1].replace("\n", " ").replace("``", "`")
+    lines = ["# What each part brings", "", how, ""]
     for problem in problems:
         shipped = results[problem, "as shipped"]
         header = " | ".join(f"after {n}" for n in MARKS)
