@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from automl_meta.benchmark.hpo.compare import HpoSettings
     from automl_meta.benchmark.hpo.methods import Method as HpoMethod
+    from automl_meta.benchmark.hpo.problem import Problem
     from automl_meta.benchmark.live import LiveSettings, Method
     from automl_meta.spaces import SearchSpace
 
@@ -292,7 +293,7 @@ def compare(
 
 
 def benchmark_hpo(
-    problems: Sequence[str],
+    problems: "Sequence[str | Problem]",
     methods: "Sequence[HpoMethod]",
     output: str | Path,
     *,
@@ -308,7 +309,8 @@ def benchmark_hpo(
     seeds and trials may be added; to a report that was published without its runs, too.
 
     Args:
-        problems: Names of definitions in ``tasks/hpo``, or paths of such files.
+        problems: Names of definitions in ``tasks/hpo``, paths of such files, or problems of your own: the fields of
+            ``benchmark.hpo.problem.Problem``.
         methods: The methods, the one that is compared with the others first. A new method is one small class
             with the shape of ``benchmark.hpo.methods.Method``.
         output: Folder of the report.
@@ -335,7 +337,7 @@ def benchmark_hpo(
         scales_of,
         write_hpob,
     )
-    from automl_meta.benchmark.hpo.sources import load_problem
+    from automl_meta.benchmark.hpo.sources import problem_of
     from automl_meta.benchmark.results import RESULTS
     from automl_meta.report.benchmark import benchmark_report
     from automl_meta.report.benchmark_numbers import problem_numbers
@@ -345,7 +347,7 @@ def benchmark_hpo(
         if not given:
             raise InvalidParameterError.of(name, "compare", "at least one", given, "Name one.")
     folder = Path(output)
-    loaded = [load_problem(name) for name in problems]
+    loaded = [problem_of(name) for name in problems]
     for problem in loaded:
         restore_runs(problem, methods, folder)
     run_comparison(problems, methods, folder, chosen, on_progress=on_progress)

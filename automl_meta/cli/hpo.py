@@ -21,10 +21,14 @@ def hpo(
         str, typer.Option(metavar="A,B", help="Definitions in tasks/hpo, TOML files, or all.")
     ] = "all",
     methods: Annotated[
-        str, typer.Option(metavar="A,B", help="Methods, ours first; see docs/search-benchmark.md.")
+        str,
+        typer.Option(
+            metavar="A,B", help="Methods, ours first, or all; see docs/search-benchmark.md."
+        ),
     ] = "automl-meta,random,tpe,tpe-univariate,portfolio,portfolio+tpe,portfolio+gp,gp",
     trials: Annotated[
-        str | None, typer.Option(metavar="N", help="Trials of a search.  [default: definition's]")
+        str | None,
+        typer.Option(metavar="N", help="Trials of a search, at most.  [default: definition's]"),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="Searches a task, at most.")] = "5",
     workers: Annotated[str, typer.Option(metavar="N", help="Trials at once in a search.")] = "1",
@@ -75,7 +79,7 @@ def run_hpo(
     with counter("comparing") as progress:
         page = benchmark_hpo(
             names,
-            [known[name] for name in known_names(methods, known)],
+            [known[name] for name in (known if methods == "all" else known_names(methods, known))],
             output,
             settings=HpoSettings(trials=limit, **numbers),
             title=f"Search benchmark: {', '.join(Path(name).stem for name in names)}",

@@ -107,7 +107,7 @@ def candidates(
     """
     if proven_only and len(extra):
         lying = extra if region is None else region.moved(extra, drop=given_only)
-        rows = _fresh(encoder.normalise(lying), observed)
+        rows = fresh(encoder.normalise(lying), observed)
         if len(rows):
             return rows
     incumbents = observed[np.argsort(-scores)[:N_INCUMBENTS]]
@@ -116,8 +116,8 @@ def candidates(
     if region is not None:  # few may be left of a strongly narrowed space
         parts = [region.moved(np.concatenate(parts)), region.sample(rng, N_SAMPLES)]
     rows = encoder.normalise(np.concatenate(parts))
-    fresh = _fresh(rows, observed)
-    return fresh if len(fresh) else rows
+    new = fresh(rows, observed)
+    return new if len(new) else rows
 
 
 def climbed(
@@ -147,7 +147,7 @@ def climbed(
         near = neighbours(encoder, rows[best], N_STEPS, rng)
         if region is not None:
             near = encoder.normalise(region.moved(near))
-        near = _fresh(near, observed)
+        near = fresh(near, observed)
         if not len(near):
             break
         rows = np.concatenate([rows[best], near])
@@ -156,8 +156,13 @@ def climbed(
     return result
 
 
-def _fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
-    """Return the rows that were not observed, each once."""
+def fresh(rows: FloatArray, observed: FloatArray) -> FloatArray:
+    """Return the rows that were not observed, each once, in order.
+
+    Args:
+        rows: Unit matrix, shape [n, p].
+        observed: Another one, shape [m, p].
+    """
     first = {key: index for index, key in reversed(list(enumerate(row_keys(rows))))}
     for key in row_keys(observed):
         first.pop(key, None)

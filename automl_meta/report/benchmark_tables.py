@@ -39,9 +39,10 @@ def verdict(numbers: ProblemNumbers) -> list[str]:
         numbers: A problem's numbers.
     """
     ours = numbers.course(numbers.ours)
+    marks = [n for n in numbers.marks if n >= 5] or numbers.marks
     text = [
         f"{numbers.n_tasks} tasks. Mean regret of {numbers.ours}: "
-        + ", ".join(f"{ours.mean[n - 1]:.4f} after {n}" for n in numbers.marks if n >= 5)
+        + ", ".join(f"{ours.mean[n - 1]:.4f} after {n}" for n in marks)
         + "."
     ]
     if numbers.beyond:

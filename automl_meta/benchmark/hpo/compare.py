@@ -19,9 +19,9 @@ from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method, Past
 from automl_meta.benchmark.hpo.problem import Problem
 from automl_meta.benchmark.hpo.search import run_search
-from automl_meta.benchmark.hpo.sources import load_problem
+from automl_meta.benchmark.hpo.sources import problem_of
 from automl_meta.exceptions import StoreError, check_least
-from automl_meta.metadata.files import file_title
+from automl_meta.metadata.files import file_title, same_settings
 
 RUNS = "runs"
 
@@ -66,7 +66,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Unit:
-    problem: str
+    problem: str | Problem
     method: Method
     fold: int
     path: Path
@@ -97,7 +97,7 @@ def plan_of(problem: Problem, method: Method, settings: HpoSettings) -> Plan:
 
 
 def run_comparison(
-    problems: Sequence[str],
+    problems: Sequence[str | Problem],
     methods: Sequence[Method],
     folder: Path,
     settings: HpoSettings,
@@ -107,7 +107,7 @@ def run_comparison(
     """Run what is not there yet.
 
     Args:
-        problems: Names or paths of definitions.
+        problems: Names or paths of definitions, or problems.
         methods: The methods.
         folder: Where the searches are kept.
         settings: How much.
@@ -115,13 +115,15 @@ def run_comparison(
 
     Raises:
         InvalidParameterError: If a problem or a setting breaks its rule.
-        StoreError: If data are missing.
+        StoreError: If data are missing, or the folder holds searches that were made in another way.
     """
+    for name in problems:
+        _check_settings(problem_of(name), folder, settings)
     units = [
-        _Unit(name, method, fold, unit_path(folder, load_problem(name), method, fold))
+        _Unit(name, method, fold, unit_path(folder, problem_of(name), method, fold))
         for name in problems
         for method in methods
-        for fold in range(load_problem(name).definition.folds)
+        for fold in range(problem_of(name).definition.folds)
     ]
     results = Parallel(n_jobs=settings.jobs, return_as="generator_unordered")(
         delayed(_run_unit)(unit, settings) for unit in units
@@ -129,6 +131,22 @@ def run_comparison(
     for done, name in enumerate(results, start=1):
         if on_progress:
             on_progress(done, len(units), name)
+
+
+def _check_settings(problem: Problem, folder: Path, settings: HpoSettings) -> None:
+    """Make sure that kept searches were made as new ones would be; the file travels with a published report."""
+    definition = problem.definition
+    deciding = {
+        "workers": settings.workers,
+        "source": definition.source,
+        "table": definition.table,
+        "folds": definition.folds,
+        "past": definition.past,
+        "options": definition.options,
+        "space": problem.space.schema_hash,
+    }
+    kept = folder / RUNS / definition.name
+    same_settings(folder / f"{definition.name}-settings.json", deciding, has_results=kept.exists())
 
 
 def search_row(
@@ -165,7 +183,7 @@ def unit_path(folder: Path, problem: Problem, method: Method, fold: int) -> Path
 
 
 def _run_unit(unit: _Unit, settings: HpoSettings) -> str:
-    problem = load_problem(unit.problem)
+    problem = problem_of(unit.problem)
     folds = folds_of_groups(problem.groups, problem.definition.folds)
     plan = plan_of(problem, unit.method, settings)
     done = {(r["task"], r["seed"]) for r in read_unit(unit.path) if len(r["scores"]) >= plan.trials}

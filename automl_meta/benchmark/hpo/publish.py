@@ -35,7 +35,7 @@ def scales_of(problem: Problem) -> dict[str, tuple[float, float]]:
         problem: The problem.
     """
     recorded = {name: problem.scale(i) for i, name in enumerate(problem.names)}
-    path = tasks_folder() / _SCALES / f"{problem.definition.name}.json"
+    path = _scales_path(problem)
     if problem.definition.table or not path.exists():
         return recorded
     stored: Mapping[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
@@ -45,8 +45,14 @@ def scales_of(problem: Problem) -> dict[str, tuple[float, float]]:
     }
 
 
+def _scales_path(problem: Problem) -> Path:
+    return tasks_folder() / _SCALES / f"{problem.definition.name}.json"
+
+
 def fix_scales(problem: Problem, table: pd.DataFrame) -> Path:
     """Store worst recorded score and best known one, that of any method included, for all later comparisons.
+
+    What is stored already stays known: a best score is never lowered, whichever methods are compared this time.
 
     Args:
         problem: A problem whose whole space is open.
@@ -57,13 +63,11 @@ def fix_scales(problem: Problem, table: pd.DataFrame) -> Path:
     """
     top = table.groupby("task")["score"].max()
     scales = {}
-    for number, name in enumerate(problem.names):
-        worst, best = problem.scale(number)
+    for name, (worst, best) in scales_of(problem).items():
         found = float(top[name]) if name in top.index else best
         scales[name] = [round(worst, 7), round(max(best, found), 7)]
-    folder = tasks_folder() / _SCALES
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{problem.definition.name}.json"
+    path = _scales_path(problem)
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(pair)}" for name, pair in scales.items())
     write_whole(path, "{\n" + lines + "\n}\n")
     return path
@@ -148,17 +152,24 @@ def protocol_notes(
         settings: How much was run.
     """
     machine, versions = machine_record(), versions_record()
-    plans = [(p, m, plan_of(p, m, settings)) for p in problems for m in methods if m.slow]
-    slow = sorted(
-        {
-            f"{m.name} on {p.definition.name}: {len(plan.tasks)} tasks, {plan.seeds} seeds, {plan.trials} trials"
-            for p, m, plan in plans
-        }
-    )
+    plans = [(p, m, plan_of(p, m, settings)) for p in problems for m in methods]
+    amounts = {
+        slow: sorted(
+            {
+                f"{m.name + ' on ' if slow else ''}{p.definition.name}: {len(plan.tasks)} tasks, "
+                f"{_counted(plan.seeds, 'seed')}, {_counted(plan.trials, 'trial')}"
+                for p, m, plan in plans
+                if m.slow == slow
+            }
+        )
+        for slow in (False, True)
+    }
     return [
         (
-            "Tasks are split into 5 folds by fingerprint, near duplicates and versions of one data set together; a "
-            "method learns from four folds and searches on the fifth, so every task is a test task once."
+            "Tasks are split into folds by fingerprint, near duplicates and versions of one data set together; a method "
+            "learns from all folds but one and searches on that one, so every task is a test task once. Folds: "
+            + ", ".join(f"{p.definition.name} {p.definition.folds}" for p in problems)
+            + "."
         ),
         (
             "On a table a proposal is moved to the nearest row (in the encoding of the space) that was not yet "
@@ -169,8 +180,9 @@ def protocol_notes(
             "as many as these draw at random first, and they go on in the space without its conditions."
         ),
         (
-            f"Fast methods: {settings.seeds} seeds, the definition's trials. {'; '.join(slow) or 'No slow methods'}. All "
-            "methods of a report are compared on the tasks that all of them ran."
+            f"Fast methods: {'; '.join(amounts[False]) or 'none'}. Slow methods: {'; '.join(amounts[True]) or 'none'}. All "
+            "methods of a report are compared on the tasks that all of them ran, a method with fewer trials up to its last. "
+            f"{_counted(settings.workers, 'trial')} at once."
         ),
         *(
             f"{p.definition.name}: {p.definition.score}; regret 1 is "
@@ -186,3 +198,7 @@ def protocol_notes(
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",
     ]
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

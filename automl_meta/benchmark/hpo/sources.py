@@ -67,6 +67,15 @@ def load_problem(name: str, data: Path | None = None) -> Problem:
         raise StoreError(msg) from error
 
 
+def problem_of(problem: str | Problem) -> Problem:
+    """Return a problem itself, or the one of that name.
+
+    Args:
+        problem: A problem made in Python, or what ``load_problem`` takes.
+    """
+    return problem if isinstance(problem, Problem) else load_problem(problem)
+
+
 def _oboe(definition: Definition, data: Path) -> Problem:
     folder = data / definition.options["folder"]
     settings = json.loads((folder / "configs.json").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 import itertools
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
@@ -18,15 +18,18 @@ from automl_meta.benchmark.hpo.compare import (
     run_comparison,
     unit_path,
 )
+from automl_meta.benchmark.hpo.definition import Definition
 from automl_meta.benchmark.hpo.methods import Cold, Past
 from automl_meta.benchmark.hpo.peers.portfolio import PortfolioThen, learn_portfolio
-from automl_meta.benchmark.hpo.problem import TableObjective
+from automl_meta.benchmark.hpo.peers.proposer import most_promising
+from automl_meta.benchmark.hpo.problem import Problem, TableObjective
 from automl_meta.benchmark.hpo.publish import restore_runs
 from automl_meta.benchmark.hpo.registry import methods
 from automl_meta.benchmark.hpo.search import Search, run_search
 from automl_meta.benchmark.hpo.sources import load_problem
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.past import PastTask
+from automl_meta.prior import Observation
 from automl_meta.spaces import Condition, Encoder, SearchSpace
 
 PROBLEM = "collected-regression"
@@ -149,6 +152,38 @@ def test_slow_methods_run_less():
     assert plan_of(problem, RANDOM, HpoSettings()).trials == problem.definition.trials
 
 
+def test_searches_made_in_another_way_are_not_mixed(tmp_path):
+    settings = HpoSettings(seeds=1, trials=3)
+    run_comparison([PROBLEM], [RANDOM], tmp_path, settings)
+    with pytest.raises(StoreError, match="workers 1, now 4"):
+        run_comparison([PROBLEM], [RANDOM], tmp_path, replace(settings, workers=4))
+    problem = load_problem(PROBLEM)
+    shorter = replace(problem, definition=replace(problem.definition, past=20))
+    with pytest.raises(StoreError, match="past 2000, now 20"):
+        run_comparison([shorter], [RANDOM], tmp_path, settings)
+
+
+def test_a_problem_of_ones_own_needs_no_file(tmp_path):
+    rows, _ = table(30)
+    x = np.nan_to_num(rows[:, 1], nan=0.5)
+    mine = Problem(
+        Definition("mine", "a toy", "python", "closeness", table=True, trials=5, folds=3),
+        SPACE,
+        names=tuple("abcdef"),
+        rows=(rows,) * 6,
+        scores=tuple(-np.abs(x - c) for c in np.linspace(0.2, 0.8, 6)),
+        groups=np.arange(6),
+    )
+    page = benchmark_hpo(
+        [mine], [RANDOM, PortfolioThen("portfolio")], tmp_path, settings=HpoSettings(seeds=2)
+    )
+    text = page.with_suffix(".md").read_text()
+    assert "6 tasks" in text
+    assert "Folds: mine 3" in text
+    assert "mine: 6 tasks, 2 seeds, 5 trials" in text
+    assert "1 trial at once" in text
+
+
 def test_results_that_are_not_there_are_named(tmp_path):
     with pytest.raises(StoreError, match="random has no finished search"):
         read_comparison(load_problem(PROBLEM), [RANDOM], tmp_path, HpoSettings())
@@ -226,6 +261,38 @@ def test_methods_search_a_toy_problem_better_than_at_random(name):
     scores = -((x - 0.68) ** 2)
     trace = run_search(make(0), TableObjective(SPACE, rows, scores), SPACE, 14)
     assert max(trace.scores) >= np.sort(scores)[-3]
+
+
+def test_on_a_table_model_based_peers_choose_among_past_settings():
+    rows, scores = table()
+    tasks = [PastTask("a", rows[:12], scores[:12]), PastTask("b", rows[8:], scores[8:])]
+    encoder = Encoder(SPACE)
+    asked = []
+
+    def value(x, told, new, rng):
+        asked.append(new)
+        return np.arange(len(new), dtype=np.float64)
+
+    choose = most_promising(encoder, value, Past(SPACE, tasks, table=True))
+    seen = [Observation(encoder.from_units(rows[i]), float(i)) for i in (3, 15)]
+    chosen = encoder.encode([choose(seen, np.random.default_rng(0))])
+    left = encoder.expand(np.delete(rows, [3, 15], axis=0))
+    assert {tuple(row) for row in asked[0].round(6)} == {tuple(row) for row in left.round(6)}
+    assert np.isclose(chosen, left).all(axis=1).any()
+
+
+@pytest.mark.filterwarnings("ignore")  # its own, of pandas
+@pytest.mark.parametrize("name", ["zero-shot", "bounding-box", "quantile"])
+def test_syne_tunes_methods_propose_what_the_space_holds(name):
+    pytest.importorskip("syne_tune")
+    rows, _ = table(40)
+    x = np.nan_to_num(rows[:, 1], nan=0.0)
+    tasks = [PastTask(f"t{i}", rows, -((x - c) ** 2)) for i, c in enumerate((0.6, 0.65, 0.7))]
+    make = methods()[name].learn(Past(SPACE, tasks, table=True))
+    trace = run_search(make(0), TableObjective(SPACE, rows, -((x - 0.66) ** 2)), SPACE, 10)
+    assert len(trace.scores) == 10
+    assert make(0).start == make(0).start
+    assert all(SPACE.fits(configuration) for configuration in make(0).start)
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from automl_meta._resources import data_folder
+from automl_meta.benchmark.hpo import publish
 from automl_meta.benchmark.hpo.definition import Definition, definition_names, load_definition
 from automl_meta.benchmark.hpo.groups import folds_of_groups, groups_of_responses
 from automl_meta.benchmark.hpo.problem import Problem, TableObjective
-from automl_meta.benchmark.hpo.publish import scales_of
+from automl_meta.benchmark.hpo.publish import fix_scales, scales_of
 from automl_meta.benchmark.hpo.sources import load_problem
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.spaces import Condition, Encoder, SearchSpace
@@ -111,6 +113,20 @@ def test_scales_are_the_tables_quantiles():
     rows = Encoder(SPACE).sample_units(np.random.default_rng(0), 3)
     problem = Problem(definition, SPACE, ("t",), (rows,), (np.array([0.0, 4.0, 9.0]),), np.zeros(1))
     assert scales_of(problem) == {"t": (4.0, 9.0)}
+
+
+def test_a_fixed_best_score_is_never_lowered(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "tasks_folder", lambda: tmp_path)
+    space = SearchSpace("toy", 1, {"x": FloatDistribution(0.0, 1.0)})
+    rows = Encoder(space).sample_units(np.random.default_rng(0), 4)
+    scores = (np.array([0.0, 0.2, 0.4, 0.5]), np.array([0.1, 0.2, 0.3, 0.9]))
+    definition = Definition("mine", "a toy", "python", "score", table=False, trials=5)
+    problem = Problem(definition, space, ("a", "b"), (rows,) * 2, scores, np.arange(2))
+    assert scales_of(problem) == {"a": (0.0, 0.5), "b": (0.1, 0.9)}
+    fix_scales(problem, pd.DataFrame({"task": ["a", "a", "b"], "score": [0.6, 0.7, 0.2]}))
+    assert scales_of(problem) == {"a": (0.0, 0.7), "b": (0.1, 0.9)}
+    fix_scales(problem, pd.DataFrame({"task": ["a", "b"], "score": [0.3, 1.0]}))
+    assert scales_of(problem) == {"a": (0.0, 0.7), "b": (0.1, 1.0)}
 
 
 def test_own_evaluations_are_a_problem():

@@ -56,7 +56,7 @@ class Fsbo:
             data.append((_tensor(x), _tensor(task.scores[known])))
         weights = train_deep_kernel(data, past.seed)
         start = learn_portfolio(past, _START)
-        proposer = Proposer(past.space, most_promising(encoder, FineTuned(weights).value))
+        proposer = Proposer(past.space, most_promising(encoder, FineTuned(weights).value, past))
         return lambda seed: Search(MetaSampler(proposer, seed=seed), past.space, start)
 
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from automl_meta._typing import Configuration, FloatArray
+from automl_meta.benchmark.hpo.methods import Past
 from automl_meta.prior import Observation
+from automl_meta.prior.acquisition import fresh
 from automl_meta.prior.observations import scores_of
 from automl_meta.prior.pruning import NEVER, PrunerModel
 from automl_meta.spaces import Encoder, SearchSpace
@@ -14,6 +16,8 @@ from automl_meta.spaces import Encoder, SearchSpace
 _DRAWN = 1000
 _NEIGHBOURS = 100
 _BEST = 5
+#: On a table: past tasks' settings, not yet tried, that a proposal chooses among.
+_SETTINGS = 2000
 
 
 #: Finished trials and a source of randomness to what to try next.
@@ -70,13 +74,21 @@ class Proposer:
         return self._choose(observed, rng)
 
 
-def most_promising(encoder: Encoder, value: Value) -> Choose:
-    """Return a choice of the best among random points and neighbours of the best trials.
+def most_promising(encoder: Encoder, value: Value, past: Past) -> Choose:
+    """Return a choice of the best candidate: in an open space among random points and neighbours of the best trials.
+
+    On a table the candidates are the settings of past tasks, as ours has them: a point in the open space that looks
+    best would only be moved to a row that may look worse.
 
     Args:
         encoder: Of the space.
         value: How promising candidates are.
+        past: The past tasks.
     """
+    settings = np.empty((0, encoder.n_parameters))
+    if past.table:
+        rows = np.concatenate([task.units for task in past.tasks])
+        settings = fresh(encoder.normalise(rows), settings)
 
     def choose(observed: Sequence[Observation], rng: np.random.Generator) -> Configuration:
         scores = scores_of(observed)
@@ -85,11 +97,24 @@ def most_promising(encoder: Encoder, value: Value) -> Choose:
         if not known.any():
             return encoder.from_units(encoder.sample_units(rng, 1)[0])
         scores = np.where(known, scores, scores[known].min())
-        rows = _candidates(encoder, units[np.argsort(-scores)[:_BEST]], rng)
+        rows = (
+            _candidates(encoder, units[np.argsort(-scores)[:_BEST]], rng)
+            if not len(settings)
+            else _untried(settings, units, rng)
+        )
         promise = value(encoder.expand(units), scores, encoder.expand(rows), rng)
         return encoder.from_units(rows[int(np.argmax(promise))])
 
     return choose
+
+
+def _untried(settings: FloatArray, tried: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return settings that were not tried, ``_SETTINGS`` at most, at random; all where all were tried."""
+    left = fresh(settings, tried)
+    if not len(left):
+        return settings
+    chosen = np.sort(rng.permutation(len(left))[:_SETTINGS])
+    return np.asarray(left[chosen], dtype=np.float64)
 
 
 def _candidates(encoder: Encoder, best: FloatArray, rng: np.random.Generator) -> FloatArray:

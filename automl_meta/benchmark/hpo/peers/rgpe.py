@@ -51,7 +51,7 @@ class Rgpe:
             rows = rng.permutation(known)[:_FITTED]
             x = encoder.expand(encoder.normalise_known(task.units[rows]))
             models.append(fit_task_only(x, standardised(task.scores[rows])))
-        proposer = Proposer(past.space, most_promising(encoder, Ensemble(models).value))
+        proposer = Proposer(past.space, most_promising(encoder, Ensemble(models).value, past))
         start = learn_portfolio(past, _START)
         return lambda seed: Search(MetaSampler(proposer, seed=seed), past.space, start)
 

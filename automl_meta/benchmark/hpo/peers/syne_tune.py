@@ -41,7 +41,7 @@ class SyneTune:
 
     name: str
     kind: str
-    slow: bool = True
+    slow: bool = False
 
     def learn(self, past: Past) -> Searcher:
         """Hand the past tasks to Syne Tune.
