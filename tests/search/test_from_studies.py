@@ -92,25 +92,38 @@ def test_saved_and_loaded_it_proposes_the_same(learner, tmp_path):
         MetaLearner.load(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["reversed", "noise"])
-def test_a_past_that_misleads_does_not_ruin_the_search(kind):
-    rng = np.random.default_rng(0)
+MISLED_SEEDS = range(5)
 
+
+@pytest.fixture(scope="module")
+def cold():
+    """What the cold sampler finds in 30 trials, one number a seed."""
+    return np.array([curve(optuna.samplers.TPESampler(seed=s), 0.0, 30)[-1] for s in MISLED_SEEDS])
+
+
+def misleading(kind, rng):
     def objective(trial):
         value = loss(trial, 0.0, sign=-1.0)
         return value if kind == "reversed" else rng.normal()
 
+    return objective
+
+
+@pytest.mark.parametrize("kind", ["reversed", "noise"])
+def test_a_past_that_misleads_is_no_worse_than_the_cold_sampler(kind, cold):
+    objective = misleading(kind, np.random.default_rng(0))
     learner = MetaLearner.from_studies([run(objective, i) for i in range(4)])
-    seeds = range(4)
-    ours = [curve(learner.sampler(seed=s), 0.0, 30, learner)[29] for s in seeds]
-    random = [curve(optuna.samplers.RandomSampler(seed=s), 0.0, 30)[29] for s in range(12)]
-    assert np.mean(ours) < np.mean(random) + 2 * np.std(random) / np.sqrt(len(seeds))
+    ours = np.array([curve(learner.sampler(seed=s), 0.0, 30, learner)[-1] for s in MISLED_SEEDS])
+    noise = np.sqrt((ours.var(ddof=1) + cold.var(ddof=1)) / len(cold))
+    assert ours.mean() < cold.mean() + 2 * noise
 
 
-def test_one_reversed_task_among_good_ones_costs_little(learner):
-    wrong = run(lambda t: loss(t, 0.0, sign=-1.0), 99)
+@pytest.mark.parametrize("kind", ["reversed", "noise"])
+def test_one_misleading_task_among_good_ones_leaves_the_search_better_than_a_cold_one(kind, cold):
+    wrong = run(misleading(kind, np.random.default_rng(0)), 99)
     mixed = MetaLearner.from_studies([*past(), wrong])
-    assert curve(mixed.sampler(seed=0), 0.1, 15, mixed)[-1] < 0.15
+    ours = [curve(mixed.sampler(seed=s), 0.0, 30, mixed)[-1] for s in MISLED_SEEDS]
+    assert max(ours) < cold.mean()
 
 
 @pytest.mark.usefixtures("brief_training")
