@@ -63,7 +63,7 @@ class Conditioner:
         given = np.array([features.get(name, np.nan) for name in self.names], dtype=np.float64)
         if not np.isfinite(given).any():
             return responses
-        new = _standardised(given, self.centre, self.spread)
+        new = standardised(given, self.centre, self.spread)
         distance = np.mean((self.tasks - new) ** 2, axis=1)
         warps = {
             name: replace(
@@ -95,12 +95,12 @@ def learn_conditioner(
     raw = np.array([[f.get(name, np.nan) for name in names] for f in features], dtype=np.float64)
     raw = raw.reshape(len(features), len(names))
     raw[~np.isfinite(raw)] = np.nan
-    told = [i for i in range(len(names)) if _differs(raw[:, i])]
+    told = [i for i in range(len(names)) if differs(raw[:, i])]
     if len(features) < _LEAST_TASKS or not told:
         return None
     raw = raw[:, told]
     centre, spread = np.nanmean(raw, axis=0), np.nanstd(raw, axis=0)
-    tasks = _standardised(raw, centre, spread)
+    tasks = standardised(raw, centre, spread)
     phi = responses.features(np.concatenate(list(x)))
     gram = phi.T @ phi / len(phi)
     distance = cdist(tasks, tasks, "sqeuclidean") / len(told)
@@ -141,11 +141,26 @@ def _kernel(distance: FloatArray, width: float) -> FloatArray:
     return np.asarray(np.exp(-0.5 * distance / width), dtype=np.float64)
 
 
-def _standardised(raw: FloatArray, centre: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return meta-features in standard deviations, missing ones average, none extreme."""
+def standardised(raw: FloatArray, centre: FloatArray, spread: FloatArray) -> FloatArray:
+    """Return meta-features in standard deviations, missing ones average, none extreme.
+
+    Args:
+        raw: Shape [..., F]; NaN where a task lacks one.
+        centre: Their means, shape [F].
+        spread: Their standard deviations, > 0, shape [F].
+
+    Example:
+        >>> standardised(np.array([3.0, np.nan, 99.0]), np.ones(3), np.ones(3)).tolist()
+        [2.0, 0.0, 3.0]
+    """
     return np.clip(np.nan_to_num((raw - centre) / spread), -_FAR, _FAR)
 
 
-def _differs(values: FloatArray) -> bool:
+def differs(values: FloatArray) -> bool:
+    """Tell whether a meta-feature tells tasks apart.
+
+    Args:
+        values: One a past task, shape [T]; what is not finite is not known.
+    """
     known = values[np.isfinite(values)]
     return len(known) > 0 and float(known.std()) > 1e-9

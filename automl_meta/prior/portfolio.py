@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_meta._typing import Configuration, FloatArray
+from automl_meta.prior.conditioning import differs, standardised
 from automl_meta.prior.warm_start import greedy_set, similarity_weights
 from automl_meta.spaces import SearchSpace
 
@@ -17,7 +18,7 @@ class Portfolio:
     Attributes:
         configurations: C configurations.
         regrets: Shape [T, C], in [0, 1]; see ``warm_start.regret_matrix``.
-        meta_features: Shape [T, F].
+        meta_features: Shape [T, F]; NaN where a past task lacks one: it counts as average.
         feature_names: F names, the order of the columns.
     """
 
@@ -46,13 +47,15 @@ class Portfolio:
         return [self.configurations[kept[i]] for i in greedy_set(self.regrets[:, kept], n, weights)]
 
     def _weights(self, features: Mapping[str, float]) -> FloatArray | None:
-        told = [features.get(name, np.nan) for name in self.feature_names]
-        known = np.flatnonzero(np.isfinite(told))
-        past = self.meta_features[:, known]
-        spread = past.std(axis=0)
-        useful = spread > 1e-9
-        if not useful.any():
+        """Return how much each past task counts, shape [T]; None where no feature tells them apart."""
+        told = np.array([features.get(name, np.nan) for name in self.feature_names])
+        # A past task that lacks a feature must not take it from all the others.
+        past = np.where(np.isfinite(self.meta_features), self.meta_features, np.nan)
+        useful = [i for i in np.flatnonzero(np.isfinite(told)) if differs(past[:, i])]
+        if not useful:
             return None
-        new = np.array([features[self.feature_names[i]] for i in known])
-        mean, spread = past.mean(axis=0)[useful], spread[useful]
-        return similarity_weights((past[:, useful] - mean) / spread, (new[useful] - mean) / spread)
+        past = past[:, useful]
+        centre, spread = np.nanmean(past, axis=0), np.nanstd(past, axis=0)
+        return similarity_weights(
+            standardised(past, centre, spread), standardised(told[useful], centre, spread)
+        )
