@@ -31,11 +31,14 @@ def suggest(
     """
     from automl_meta.cli.screen import quiet_libraries
     from automl_meta.search import MetaLearner
+    from automl_meta.search.task_features import known_numbers
 
     quiet_libraries()
     count = whole(n, "n", low=1, where="suggest")
     features = dict(_feature(text) for text in feature) if feature else None
-    for configuration in MetaLearner.load(learner).prior.warm_start(count, features):
+    prior = MetaLearner.load(learner).prior
+    told = known_numbers(features, prior, "suggest", "feature")
+    for configuration in prior.warm_start(count, told):
         print(json.dumps(configuration))
 
 

@@ -1,6 +1,6 @@
 """``automl-meta train``: make meta-learners from evaluations, Optuna studies or earlier fits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +34,13 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
         list[str] | None,
         typer.Option(metavar="NAME", help="A study of the storage; repeat.  [default: all]"),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Numbers that describe the storage's tasks, a CSV: a column study, then a column a number.",
+        ),
+    ] = None,
     from_runs: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="Or the folder of an earlier fit; repeat."),
@@ -64,14 +71,14 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
     without each fold of them, so that no task need be judged by a model that was trained on it. From studies
     and fits: one meta-learner over their common space.
     """
-    _check_sources(evaluations, storage, study, from_runs)
-    for name, value in {"family": family, "steps": steps, "jobs": jobs, "resume": resume}.items():
-        if value and evaluations is None:
-            rule = "given with --evaluations only"
-            raise InvalidParameterError.of(name, "train", rule, value, "Leave it out.")
+    _check_sources(evaluations, storage, from_runs)
+    of_studies = {"study": study, "features": None if features is None else str(features)}
+    of_evaluations = {"family": family, "steps": steps, "jobs": jobs, "resume": resume}
+    _check_source_of(of_studies, "--storage", storage)
+    _check_source_of(of_evaluations, "--evaluations", evaluations)
     number = whole(seed, "seed", low=0, where="train")
     if storage is not None or from_runs:
-        _train_from_studies(storage, study, from_runs or (), output, number)
+        _train_from_studies(storage, study, features, from_runs or (), output, number)
         return
     assert evaluations is not None
     from dataclasses import replace
@@ -105,7 +112,6 @@ def train(  # noqa: PLR0917 - typer turns the parameters into options
 def _check_sources(
     evaluations: Path | None,
     storage: str | None,
-    study: Sequence[str] | None,
     from_runs: Sequence[Path] | None,
 ) -> None:
     sources = {"--evaluations": evaluations, "--storage": storage, "--from-runs": from_runs}
@@ -118,15 +124,19 @@ def _check_sources(
             ", ".join(given) or "none of them",
             "Name one source of past evaluations.",
         )
-    if study and storage is None:
-        raise InvalidParameterError.of(
-            "study", "train", "given with --storage only", list(study), "Leave it out."
-        )
+
+
+def _check_source_of(options: Mapping[str, object], name: str, source: object) -> None:
+    for option, value in options.items():
+        if value and source is None:
+            rule = f"given with {name} only"
+            raise InvalidParameterError.of(option, "train", rule, value, "Leave it out.")
 
 
 def _train_from_studies(
     storage: str | None,
     names: Sequence[str] | None,
+    features: Path | None,
     runs: Sequence[Path],
     output: Path,
     seed: int,
@@ -134,6 +144,7 @@ def _train_from_studies(
     import torch
 
     from automl_meta._folders import reserved
+    from automl_meta.cli.features import read_features
     from automl_meta.cli.screen import quiet_libraries
     from automl_meta.metadata.studies import load_studies
     from automl_meta.runs.folder import existing_run
@@ -145,8 +156,10 @@ def _train_from_studies(
     _check_one_kind(runs)
     chosen = None if names is None else list(dict.fromkeys(names))
     studies = [s for source in dict.fromkeys(sources) for s in load_studies(source, chosen)]
+    study_names = [s.study_name for s in studies]
+    described = None if features is None else read_features(features, study_names)
     with reserved(output):  # before the training: its result shall have a place
-        learner = MetaLearner.from_studies(studies, seed=seed)
+        learner = MetaLearner.from_studies(studies, task_features=described, seed=seed)
         learner.save(output)
     facts = learner.prior.facts
     print(

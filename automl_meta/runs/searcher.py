@@ -213,11 +213,15 @@ def _learned_searcher(
 def _learned(
     request: SearchRequest, learner: "MetaLearner", use: PriorUse, n_starts: int | None
 ) -> Searcher:
+    from automl_meta.search import MetaSampler
+
     features = meta_features(request.task)
     n = min(learner.prior.n_start if n_starts is None else n_starts, request.trials)
     starts = learner.prior.warm_start(n, features, space=request.space)
+    # Every task has all its meta-features, and a learner of past searches may know none of them.
+    prior = learner.prior.conditioned(features)
     return Searcher(
-        sampler=learner.sampler(space=request.space, seed=request.seed, task_features=features),
+        sampler=MetaSampler(prior, space=request.space, seed=request.seed),
         pruner=learner.pruner(n_folds=request.folds),
         warm_start=tuple(request.space.clip(start) for start in starts),
         prior=use,

@@ -1,7 +1,7 @@
 """The public face of a prior: load it, and make what a study needs."""
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from automl_meta.prior import (
 from automl_meta.search.history import score_of, sign_of
 from automl_meta.search.pruner import MetaPruner
 from automl_meta.search.sampler import MetaSampler
+from automl_meta.search.task_features import described_tasks, known_numbers
 from automl_meta.search.warm_start import warm_start
 from automl_meta.spaces import SearchSpace
 
@@ -119,9 +120,10 @@ class MetaLearner:
         """
         given = check_studies(studies)
         _check_space(space, "MetaLearner.from_studies")
-        _check_described(task_features, [study.study_name for study in given])
+        names = [study.study_name for study in given]
+        described = described_tasks(task_features, names, "MetaLearner.from_studies")
         common = common_space(given) if space is None else space
-        tasks = past_tasks_of_studies(given, common, score_of, task_features)
+        tasks = past_tasks_of_studies(given, common, score_of, described)
         return cls.from_tasks(tasks, common, algorithm=algorithm, warm_start=warm_start, seed=seed)
 
     @classmethod
@@ -163,7 +165,7 @@ class MetaLearner:
         )
 
     @classmethod
-    def from_frame(
+    def from_frame(  # noqa: PLR0913 - the columns' names beside the options of all sources
         cls,
         frame: "DataFrame",
         space: SearchSpace,
@@ -173,6 +175,7 @@ class MetaLearner:
         maximize: bool = True,
         algorithm: Algorithm | None = None,
         warm_start: int = 5,
+        task_features: Mapping[str, Mapping[str, float]] | None = None,
         seed: int = 0,
     ) -> "MetaLearner":
         """Learn from a table with one row an evaluation.
@@ -186,14 +189,24 @@ class MetaLearner:
             maximize: Whether a greater value is better.
             algorithm: See ``from_studies``.
             warm_start: See ``from_studies``.
+            task_features: Entry of the task column, as a string, to numbers that describe the task; see
+                ``from_studies``.
             seed: Seed of the training.
 
         Raises:
-            InvalidParameterError: If a column is missing, no column is a parameter, or no value is known.
+            InvalidParameterError: If a column is missing, no column is a parameter, no value is known, or features are
+                of a task that the table does not have.
         """
         _check_space(space, "MetaLearner.from_frame", needed=True)
         tasks = past_tasks_of_frame(frame, space, task=task, value=value, maximize=maximize)
-        return cls.from_tasks(tasks, space, algorithm=algorithm, warm_start=warm_start, seed=seed)
+        return cls.from_tasks(
+            tasks,
+            space,
+            algorithm=algorithm,
+            warm_start=warm_start,
+            task_features=task_features,
+            seed=seed,
+        )
 
     @classmethod
     def from_tasks(
@@ -203,6 +216,7 @@ class MetaLearner:
         *,
         algorithm: Algorithm | None = None,
         warm_start: int = 5,
+        task_features: Mapping[str, Mapping[str, float]] | None = None,
         refine: bool = True,
         seed: int = 0,
     ) -> "MetaLearner":
@@ -213,19 +227,22 @@ class MetaLearner:
             space: Their space.
             algorithm: See ``from_studies``.
             warm_start: See ``from_studies``.
+            task_features: Task name to numbers that describe it, beside those that it brings; see ``from_studies``.
             refine: Whether starting points may be new configurations, found on the learned responses; False for
                 searches among given configurations, a table for instance.
             seed: Seed of the training.
 
         Raises:
-            InvalidParameterError: If no evaluation is known.
+            InvalidParameterError: If no evaluation is known, or features are of a task that is not there.
         """
         _check_space(space, "MetaLearner.from_tasks", needed=True)
         if not isinstance(tasks, Sequence) or not all(isinstance(t, PastTask) for t in tasks):
             rule, remedy = "a list of PastTask", "Make them with metadata.past or metadata.hpob."
             raise InvalidParameterError.of("tasks", "MetaLearner.from_tasks", rule, tasks, remedy)
+        described = described_tasks(task_features, [t.name for t in tasks], "MetaLearner")
+        told = [replace(t, features={**t.features, **described.get(t.name, {})}) for t in tasks]
         learned = learn_past(
-            tasks, space, algorithm=algorithm, n_start=warm_start, refine=refine, seed=seed
+            told, space, algorithm=algorithm, n_start=warm_start, refine=refine, seed=seed
         )
         return cls(learned)
 
@@ -280,10 +297,15 @@ class MetaLearner:
             seed: Fixes the proposals.
             n_startup_trials: Random trials for parameters that were never learned.
             task_features: Numbers that describe the new task, by the names that past tasks had: they decide what is
-                expected of configurations before the task's own trials tell.
+                expected of configurations before the task's own trials tell. Past tasks that were too few, or whose
+                numbers predicted nothing, change nothing.
+
+        Raises:
+            InvalidParameterError: If the learner knows none of the names, or a task feature is no number.
         """
         _check_space(space, "MetaLearner.sampler")
-        prior = self._prior.conditioned(_numbers(task_features, "MetaLearner.sampler"))
+        told = known_numbers(task_features, self._prior, "MetaLearner.sampler")
+        prior = self._prior.conditioned(told)
         return MetaSampler(prior, space=space, seed=seed, n_startup_trials=n_startup_trials)
 
     def pruner(self, *, n_folds: int = 5) -> MetaPruner:
@@ -318,7 +340,8 @@ class MetaLearner:
             How many were queued; fewer than ``n`` where clipping makes two equal or the study has some.
 
         Raises:
-            InvalidParameterError: If ``n`` is no int >= 1, or a task feature is no number.
+            InvalidParameterError: If ``n`` is no int >= 1, a task feature is no number, or the learner knows none
+                of their names.
         """
         if n is None:
             n = self._prior.n_start
@@ -329,8 +352,8 @@ class MetaLearner:
         _check_space(space, "MetaLearner.warm_start")
         _check_study(study, "MetaLearner.warm_start")
         searched = self.space if space is None else space
-        described = _numbers(task_features, "MetaLearner.warm_start")
-        configurations = self._prior.warm_start(n, described, space=searched)
+        told = known_numbers(task_features, self._prior, "MetaLearner.warm_start")
+        configurations = self._prior.warm_start(n, told, space=searched)
         return warm_start(study, configurations, searched)
 
 
@@ -347,35 +370,3 @@ def _check_space(space: object, where: str, *, needed: bool = False) -> None:
     rule = "a SearchSpace" if needed else "a SearchSpace, or None"
     remedy = 'Try SearchSpace("mine", 1, {"x": FloatDistribution(0, 1)}).'
     raise InvalidParameterError.of("space", where, rule, space, remedy)
-
-
-def _numbers(features: object, where: str) -> Mapping[str, float] | None:
-    """Return task features, or refuse what is no mapping of names to numbers; NaN means not known."""
-    if features is None:
-        return None
-    if isinstance(features, Mapping):
-        odd = {name: value for name, value in features.items() if not isinstance(value, Real)}
-        if not odd:
-            return {str(name): float(value) for name, value in features.items()}
-        features = odd
-    raise InvalidParameterError.of(
-        "task_features",
-        where,
-        "a mapping of names to numbers",
-        features,
-        'Try {"rows": 1000.0}.',
-    )
-
-
-def _check_described(features: Mapping[str, Mapping[str, float]] | None, names: list[str]) -> None:
-    """Refuse task features of studies that are not there: they would be lost without a word."""
-    for name, described in (features or {}).items():
-        if name not in names:
-            raise InvalidParameterError.of(
-                "task_features",
-                "MetaLearner",
-                f"a mapping of study names ({', '.join(names)}) to features",
-                name,
-                "Name the study as its storage does.",
-            )
-        _numbers(described, "MetaLearner")

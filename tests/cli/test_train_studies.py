@@ -35,6 +35,67 @@ def test_studies_become_a_learner_that_suggests(storage, tmp_path):
     assert abs(configurations[0]["x"] - 0.32) < 0.15
 
 
+@pytest.fixture(scope="module")
+def two_kinds(tmp_path_factory):
+    """Eight studies whose best value depends on the rows of their task, and a file that says how many there are."""
+    folder = tmp_path_factory.mktemp("kinds")
+    url, lines = f"sqlite:///{folder}/past.db", ["study,rows,never"]
+    for seed in range(8):
+        best, rows = ((0.1, 10), (0.9, 1000))[seed % 2]
+        study = optuna.create_study(
+            study_name=f"s{seed}", storage=url, sampler=optuna.samplers.RandomSampler(seed=seed)
+        )
+        study.optimize(lambda t, b=best: (t.suggest_float("x", 0, 1) - b) ** 2, n_trials=15)
+        lines.append(f"s{seed},{rows if seed else ''},")
+    (folder / "features.csv").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    return url, str(folder / "features.csv")
+
+
+def test_a_feature_of_the_new_task_chooses_what_is_suggested(two_kinds, tmp_path, capsys):
+    url, features = two_kinds
+    output = str(tmp_path / "learner")
+    assert run(["train", "--storage", url, "--features", features, "--output", output]) == 0
+    capsys.readouterr()
+    for rows, best in (("10", 0.1), ("1000", 0.9)):
+        assert run(["suggest", "--learner", output, "-n", "1", "--feature", f"rows={rows}"]) == 0
+        assert abs(json.loads(capsys.readouterr().out)["x"] - best) < 0.25
+    assert run(["suggest", "--learner", output, "--feature", "rowz=1"]) == 2
+    assert "'feature' parameter of suggest must be of names that the learner knows (rows)" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "No such file"),
+        (b"\xff\xfe\x00", "decode"),
+        (b"", "which is empty"),
+        (b"name,rows\ns0,1\n", "the columns 'name', 'rows'"),
+        (b"study;rows\ns0;1\n", "the columns 'study;rows'"),
+        (b"study\ns0\n", "the columns 'study'"),
+        (b"study,rows,rows\ns0,1,2\n", "each name once"),
+        (b"study,rows\ns0,many\n", "'many' for 'rows' in line 2"),
+        (b"study,rows\ns0,inf\n", "'inf' for 'rows'"),
+        (b"study,rows\ns0,1,2\n", "one line of 2 cells"),
+        (b"study,rows\ns0,1\n\ns0,2\n", "line 4"),
+        (b"study,rows\ns7,1\n", "the study 's7' in line 2"),
+    ],
+)
+def test_a_bad_file_of_features_is_refused_in_one_line(storage, tmp_path, capsys, text, message):
+    path = tmp_path / "features.csv"
+    if text is not None:
+        path.write_bytes(text)
+    output = tmp_path / "learner"
+    words = ["train", "--storage", storage, "--features", str(path), "--output", str(output)]
+    assert run(words) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("Error: The 'features' parameter of train must be a CSV")
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert not output.exists()
+
+
 def test_one_study_of_a_storage_can_be_named(storage, tmp_path):
     output = str(tmp_path / "learner")
     arguments = ["train", "--storage", storage, "--study", "s1", "--output", output]
@@ -49,6 +110,7 @@ def test_one_study_of_a_storage_can_be_named(storage, tmp_path):
         (("--storage", "sqlite:///no.db", "--from-runs", "x"), "Name one source", 2),
         (("--from-runs", "no-such-run"), "the folder of an earlier fit", 2),
         (("--evaluations", "x", "--study", "a"), "given with --storage only", 2),
+        (("--from-runs", "x", "--features", "f.csv"), "given with --storage only", 2),
         (("--storage", "past.db", "--steps", "9"), "given with --evaluations only", 2),
         (("--storage", "past.db", "--family", "svm"), "given with --evaluations only", 2),
         (("--storage", "past.db", "--resume"), "given with --evaluations only", 2),
