@@ -123,9 +123,10 @@ def load_studies(
         names: Their names; by default all studies with one objective.
 
     Raises:
-        InvalidParameterError: If a name is not in the storage, or there is no study in it.
+        InvalidParameterError: If a name is not in the storage, there is no study in it, or it is no storage.
         StoreError: If the storage cannot be opened.
     """
+    _check_source(storage, names)
     if isinstance(names, str):
         names = [names]
     try:
@@ -146,6 +147,16 @@ def load_studies(
             "Check the storage and the names.",
         )
     return [optuna.load_study(study_name=name, storage=opened) for name in wanted]
+
+
+def _check_source(storage: object, names: object) -> None:
+    if not isinstance(storage, str | Path | BaseStorage):
+        rule = "a database URL, the path of a journal file, or an Optuna storage"
+        remedy = "Try 'sqlite:///past.db'."
+        raise InvalidParameterError.of("storage", "from_storage", rule, storage, remedy)
+    if names is not None and not isinstance(names, Sequence):
+        rule, remedy = "a list of study names, or None", "Try names=['a']."
+        raise InvalidParameterError.of("names", "from_storage", rule, names, remedy)
 
 
 def _opened(storage: str | BaseStorage) -> BaseStorage:

@@ -8,6 +8,7 @@ from torch import Tensor
 from automl_meta.metalearn.params import MetaParams, Params, TaskLoss
 
 
+@runtime_checkable
 class Algorithm(Protocol):
     """Learns to adapt: an inner loop over the support, an outer gradient from the query."""
 

@@ -24,6 +24,8 @@ _logger = logging.getLogger(__name__)
 
 #: Evaluations a task needs for support and query of an episode.
 _EPISODE = 8
+#: PyTorch's generators take no seed from here on.
+_SEEDS = 2**63
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +56,12 @@ def learn_past(
         refine: Whether starting points may be configurations that no past task evaluated, found by local search
             on the learned responses; False for searches among given configurations: where the past tasks share
             theirs, proposals are then among them.
-        seed: Seed of weights and batches.
+        seed: Seed of weights and batches, >= 0.
 
     Raises:
-        InvalidParameterError: If there is no finished evaluation at all.
+        InvalidParameterError: If there is no finished evaluation at all, or an option is of another kind.
     """
-    if isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1:
-        raise InvalidParameterError.of(
-            "warm_start", "MetaLearner", "an int >= 1", n_start, "Try warm_start=5."
-        )
+    _check_options(algorithm, n_start, seed)
     n_outside, n_inside = sum(t.n_outside for t in tasks), sum(len(t.scores) for t in tasks)
     if n_outside > n_inside:
         _logger.warning(
@@ -111,6 +110,23 @@ def learn_past(
         closed=closed,
         facts=facts,
     )
+
+
+def _check_options(algorithm: object, n_start: object, seed: object) -> None:
+    where = "MetaLearner"
+    # A class has the methods too, but cannot be asked.
+    if algorithm is not None and (
+        isinstance(algorithm, type) or not isinstance(algorithm, Algorithm)
+    ):
+        rule, remedy = "an algorithm of automl_meta.metalearn, or None", "Try MetaSGD()."
+        raise InvalidParameterError.of("algorithm", where, rule, algorithm, remedy)
+    if isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1:
+        raise InvalidParameterError.of(
+            "warm_start", where, "an int >= 1", n_start, "Try warm_start=5."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEEDS:
+        rule = f"an int from 0 to {_SEEDS - 1}"
+        raise InvalidParameterError.of("seed", where, rule, seed, "Try seed=0.")
 
 
 def _learn_surrogate(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -256,9 +257,9 @@ class MetaLearner:
 
         Raises:
             StoreError: If it is missing, damaged or of another schema.
-            InvalidParameterError: If there is no such model.
+            InvalidParameterError: If there is no such model, or the folder is no path.
         """
-        path = Path(folder)
+        path = _path(folder, "MetaLearner.load")
         return cls(load_past(path) if is_past(path) else load_learner(path), model=model)
 
     def save(self, folder: str | Path) -> None:
@@ -266,11 +267,16 @@ class MetaLearner:
 
         Args:
             folder: Made if it does not exist.
+
+        Raises:
+            StoreError: If it cannot be made.
+            InvalidParameterError: If it is no path.
         """
+        path = _path(folder, "MetaLearner.save")
         if isinstance(self._learner, Prior):
-            save_past(self._learner, Path(folder))
+            save_past(self._learner, path)
         else:
-            save_learner(self._learner, Path(folder))
+            save_learner(self._learner, path)
 
     @property
     def prior(self) -> Prior:
@@ -355,6 +361,12 @@ class MetaLearner:
         told = known_numbers(task_features, self._prior, "MetaLearner.warm_start")
         configurations = self._prior.warm_start(n, told, space=searched)
         return warm_start(study, configurations, searched)
+
+
+def _path(folder: object, where: str) -> Path:
+    if isinstance(folder, str | PathLike):
+        return Path(folder)
+    raise InvalidParameterError.of("folder", where, "a path", folder, "Try 'learner'.")
 
 
 def _check_study(study: object, where: str) -> None:

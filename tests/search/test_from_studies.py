@@ -13,6 +13,7 @@ from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.hpob import read_hpob
 from automl_meta.metadata.past import past_task, past_tasks_of_arrays
 from automl_meta.metadata.studies import common_space
+from automl_meta.metalearn import MAML, Reptile
 from automl_meta.search import MetaLearner
 from automl_meta.spaces import Condition, SearchSpace
 
@@ -254,11 +255,40 @@ def test_a_category_may_be_nan():
             lambda _: MetaLearner.from_frame(pd.DataFrame(), None, task="t", value="v"),
             "'space' parameter of MetaLearner.from_frame",
         ),
+        (
+            lambda _: MetaLearner.from_studies(past(1), algorithm="maml"),
+            "'algorithm' parameter of MetaLearner",
+        ),
+        (
+            lambda _: MetaLearner.from_studies(past(1), algorithm=MAML),
+            "'algorithm' parameter of MetaLearner",
+        ),
+        (lambda _: MetaLearner.from_studies(past(1), seed="a"), "an int from 0 .* Got 'a'"),
+        (lambda _: MetaLearner.from_studies(past(1), seed=-1), "an int from 0 .* Got -1"),
+        (lambda _: MetaLearner.from_studies(past(1), seed=2**63), "an int from 0"),
+        (
+            lambda _: MetaLearner.from_studies(past(1), task_features=[1]),
+            r"task names \('s0'\) to features. Got \[1\]",
+        ),
+        (lambda _: MetaLearner.from_studies(past(1), task_features=0), "'task_features' parameter"),
+        (
+            lambda _: MetaLearner.from_studies(past(1), task_features={"s0": None}),
+            "a mapping of names to numbers",
+        ),
+        (lambda _: MetaLearner.from_storage(123), "'storage' parameter of from_storage"),
+        (lambda _: MetaLearner.from_storage("past.log", names=5), "a list of study names"),
+        (lambda _: MetaLearner.load(5), "'folder' parameter of MetaLearner.load must be a path"),
+        (lambda made: made.save(5), "'folder' parameter of MetaLearner.save must be a path"),
     ],
 )
 def test_arguments_of_another_kind_are_refused(learner, call, message):
     with pytest.raises(InvalidParameterError, match=message):
         call(learner)
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_the_greatest_seed_and_another_algorithm_are_taken():
+    MetaLearner.from_studies(past(2), algorithm=Reptile(0.01), seed=2**63 - 1)
 
 
 def test_a_file_in_the_way_of_a_learner_is_named(learner, tmp_path):
