@@ -4,6 +4,7 @@ Searches that were run with somewhat different spaces still tell something: a va
 space has it, a parameter that was not searched is missing, and an evaluation outside the space is left out.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from automl_meta._typing import FloatArray
 from automl_meta.exceptions import InvalidParameterError
 from automl_meta.spaces import SearchSpace, units
 from automl_meta.statistics import normalised_regret
+
+_logger = logging.getLogger(__name__)
 
 #: Of a score that counts. A penalty such as the largest float would set the scale on which all others look the same.
 _LARGEST = 1e30
@@ -131,26 +134,18 @@ def past_tasks_of_frame(
         frame: A column for each recorded parameter, one for the task, one for the value; a missing entry
             is a parameter that was inactive or not recorded, a missing value is a failed evaluation.
         space: The common space.
-        task: Name of the task column.
+        task: Name of the task column; rows without an entry in it are left out.
         value: Name of the value column.
         maximize: Whether a greater value is better.
 
     Raises:
-        InvalidParameterError: If a column is missing, or no column is a parameter of the space.
+        InvalidParameterError: If a column is missing or has two roles, or no column is a parameter of the space.
     """
     if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
         rule = "a pandas.DataFrame whose columns have different names"
         shown = type(frame).__name__ if not isinstance(frame, pd.DataFrame) else list(frame.columns)
         raise InvalidParameterError.of("frame", "from_frame", rule, shown, "Make one of the data.")
-    for parameter, column in (("task", task), ("value", value)):
-        if column not in frame.columns:
-            raise InvalidParameterError.of(
-                parameter,
-                "from_frame",
-                f"a column of the frame ({', '.join(map(str, frame.columns))})",
-                column,
-                "Name the column as the frame does.",
-            )
+    _check_columns(frame, space, {"task": task, "value": value})
     names = [name for name in space.distributions if name in frame.columns]
     if not names:
         raise InvalidParameterError.of(
@@ -160,6 +155,9 @@ def past_tasks_of_frame(
             list(frame.columns),
             "Rename the columns.",
         )
+    n_unnamed = int(frame[task].isna().sum())
+    if n_unnamed:
+        _logger.warning("%d of %d rows name no task, and are left out.", n_unnamed, len(frame))
     sign = 1.0 if maximize else -1.0
     result = []
     for title, group in frame.groupby(task, sort=True):
@@ -170,6 +168,22 @@ def past_tasks_of_frame(
         scores = sign * pd.to_numeric(group[value], errors="coerce").to_numpy(dtype=np.float64)
         result.append(past_task(str(title), [_plain(r) for r in records], scores, space))
     return result
+
+
+def _check_columns(frame: pd.DataFrame, space: SearchSpace, columns: Mapping[str, str]) -> None:
+    """Refuse roles (task, value) whose column is not there, or has another role: what is learned would be the value."""
+    for role, column in columns.items():
+        if column not in frame.columns:
+            rule = f"a column of the frame ({', '.join(map(str, frame.columns))})"
+            remedy = "Name the column as the frame does."
+        elif column in space.distributions:
+            rule = f"a column that is no parameter of the space ({', '.join(space.distributions)})"
+            remedy = "Name another column, or leave the parameter out of the space."
+        elif any(column == other for name, other in columns.items() if name != role):
+            rule, remedy = "a column of its own", "Name one for the task and one for the value."
+        else:
+            continue
+        raise InvalidParameterError.of(role, "from_frame", rule, column, remedy)
 
 
 def past_tasks_of_arrays(

@@ -1,0 +1,48 @@
+"""Past searches of any origin in the common form."""
+
+import logging
+
+import pandas as pd
+import pytest
+from optuna.distributions import FloatDistribution
+
+from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metadata.past import past_tasks_of_frame
+from automl_meta.spaces import SearchSpace
+
+SPACE = SearchSpace("plane", 1, {"x": FloatDistribution(0, 1), "k": FloatDistribution(0, 1)})
+
+
+def frame():
+    return pd.DataFrame(
+        {
+            "x": [0.1, 0.2, 0.3, 0.4],
+            "k": [0.5, 0.5, 1.0, 1.0],
+            "set": ["a", "a", None, "b"],
+            "error": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "message"),
+    [
+        ("set", "x", "'value' .* no parameter of the space .* Got 'x'"),
+        ("k", "error", "'task' .* no parameter of the space .* Got 'k'"),
+        ("set", "set", "'task' .* a column of its own"),
+        ("sets", "error", "'task' .* a column of the frame"),
+    ],
+)
+def test_a_column_with_two_roles_is_refused(task, value, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        past_tasks_of_frame(frame(), SPACE, task=task, value=value)
+
+
+def test_rows_without_a_task_are_left_out_and_counted(caplog):
+    with caplog.at_level(logging.WARNING, "automl_meta"):
+        tasks = past_tasks_of_frame(frame(), SPACE, task="set", value="error", maximize=False)
+    assert [(t.name, t.scores.tolist()) for t in tasks] == [("a", [-1.0, -2.0]), ("b", [-4.0])]
+    assert "1 of 4 rows name no task" in caplog.text
+    caplog.clear()
+    past_tasks_of_frame(frame().dropna(), SPACE, task="set", value="error")
+    assert not caplog.records
