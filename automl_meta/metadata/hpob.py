@@ -7,7 +7,7 @@ import numpy as np
 from optuna.distributions import FloatDistribution
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
-from automl_meta.metadata.past import PastTask, past_tasks_of_arrays
+from automl_meta.metadata.past import PastTask, outside_cube, past_tasks_of_arrays
 from automl_meta.spaces import SearchSpace
 
 
@@ -25,7 +25,7 @@ def read_hpob(path: str | Path, search_space: str) -> tuple[SearchSpace, list[Pa
 
     Raises:
         InvalidParameterError: If the file has no such search space.
-        StoreError: If it is no HPO-B file.
+        StoreError: If it is no HPO-B file, or a configuration is no point of the unit cube.
 
     Reference:
         Pineda-Arango et al. (2021), HPO-B, section 4: {space: {data set: {"X": [n, d], "y": [n, 1]}}}.
@@ -62,6 +62,12 @@ def read_hpob(path: str | Path, search_space: str) -> tuple[SearchSpace, list[Pa
     space = SearchSpace(
         f"hpo-b-{search_space}", 1, {f"x{i}": FloatDistribution(0.0, 1.0) for i in range(d)}
     )
+    for name, (x, _) in tables.items():
+        odd = f"the shape {x.shape}" if x.shape[1:] != (d,) else outside_cube(x, space)
+        if odd is not None:
+            rule = f"configurations must be points of the unit cube of {d} dimensions"
+            msg = f"Cannot read {path} as an HPO-B file: task {name} has {odd}, but {rule}. Scale them."
+            raise StoreError(msg)
     tasks = [
         past_tasks_of_arrays(x, y[None], space, [name], maximize=True)[0]
         for name, (x, y) in tables.items()

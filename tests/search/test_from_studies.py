@@ -1,6 +1,9 @@
+import ast
 import json
+import re
 import socket
 import threading
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -437,3 +440,17 @@ def test_task_features_that_are_no_numbers_are_refused(learner, wrong):
 def test_task_features_of_an_unknown_study_are_refused():
     with pytest.raises(InvalidParameterError, match="s77"):
         MetaLearner.from_studies(past(2), task_features={"s77": {"rows": 3.0}})
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_the_examples_of_the_page_run(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "past-studies.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "past-studies.md", "exec"), {})
+    assert (tmp_path / "learner").is_dir()
+    (start,) = ast.literal_eval(capsys.readouterr().out)
+    assert 0.003 < start["rate"] < 0.1
+    assert start["layers"] == 3
