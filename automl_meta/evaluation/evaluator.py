@@ -91,7 +91,7 @@ class Evaluator:
             family: The family of the configuration.
             configuration: One point of the family's space.
             on_fold: Called after each fold with its number and its score; True stops the evaluation
-                as pruned. It is not called after the last fold, where nothing is left to save.
+                as pruned, but not after the last fold, where nothing is left to save.
 
         Returns:
             The record, whatever happened.
