@@ -110,7 +110,7 @@ def build_learner(
     for name, out in left_out.items():
         kept = table.without(list(out))
         models[name] = train_models(kept, settings)
-        pruners[name] = learn_pruner(kept.tasks, settings.seed)
+        pruners[name] = learn_pruner([task.folds for task in kept.tasks], settings.seed)
         if on_model:
             on_model(name)
     return Learner(

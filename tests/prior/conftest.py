@@ -99,7 +99,7 @@ def learner(table):
         Portfolio(table.shared, regret_matrix(table), features, ("shift", "nothing")),
         algorithm,
         {k: train_models(t, settings) for k, t in models.items()},
-        {k: learn_pruner(t.tasks) for k, t in models.items()},
+        {k: learn_pruner([task.folds for task in t.tasks]) for k, t in models.items()},
         SPACE,
         {"seed": 0},
     )

@@ -118,7 +118,7 @@ def test_what_was_read_before_does_not_change_a_proposal(learner, toy_score, n_b
 
 
 def test_pruner_learns_a_bound_that_rarely_stops_the_best(table):
-    model = learn_pruner(table.tasks)
+    model = learn_pruner([task.folds for task in table.tasks])
     assert model.n_tasks == 8
     assert 1.0 < model.quantile < 10.0
     rng = np.random.default_rng(1)

@@ -176,7 +176,9 @@ def learner() -> Learner:
             name: train_models(MetaTable(SPACE, tuple(part), tuple(configurations)), settings)
             for name, part in parts.items()
         },
-        pruners={name: learn_pruner(part) for name, part in parts.items()},
+        pruners={
+            name: learn_pruner([table.folds for table in part]) for name, part in parts.items()
+        },
         space=SPACE,
         facts={"seed": 0},
     )
