@@ -7,6 +7,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metadata.fold_scores import reports_of
 from automl_meta.prior.pruning import FIRST_STEP
 from automl_meta.search.history import sign_of
 from automl_meta.search.interface import PruningModel
@@ -15,9 +16,9 @@ from automl_meta.search.interface import PruningModel
 class MetaPruner(BasePruner):
     """Prunes a trial whose remaining folds a learned model expects to be wasted.
 
-    A trial reports one score per fold: ``trial.report(score, fold)`` with folds ``0..n_folds - 1``. It is
-    never pruned before its third score, after its last, on an undefined score, or while the study has
-    no finished trial to compare with.
+    A trial reports one score per fold, not their running mean: ``trial.report(score, fold)`` with folds
+    ``0..n_folds - 1``, or ``1..n_folds`` in all trials. It is never pruned before its third score, after its last, on
+    an undefined or missing score, or while the study has no finished trial of ``n_folds`` reports to compare with.
 
     Args:
         model: The learned judgement, ``prior.pruner``.
@@ -65,26 +66,22 @@ class MetaPruner(BasePruner):
             InvalidParameterError: If the study has several objectives.
         """
         sign = sign_of(study, "MetaPruner")
-        scores = self._scores(trial, sign)
+        first, reports = reports_of(trial)
+        scores = [sign * value for value in reports]
         if not FIRST_STEP <= len(scores) < self._n_folds or not _all_finite(scores):
             return False
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        finished = [self._scores(other, sign) for other in complete]
-        finished = [s for s in finished if len(s) == self._n_folds and _all_finite(s)]
+        # Trials are paired by fold: with another first step it would be the wrong one.
+        others = [other for start, other in map(reports_of, complete) if start == first]
+        finished = [
+            [sign * value for value in other]
+            for other in others
+            if len(other) == self._n_folds and _all_finite(other)
+        ]
         if not finished:
             return False
         # The model may answer with NumPy's bool, which Optuna's storages and callers do not expect.
         return bool(self._model.should_prune(scores, self._n_folds, finished))
-
-    def _scores(self, trial: FrozenTrial, sign: float) -> list[float]:
-        """Return a trial's fold scores up to the first fold that is missing."""
-        values = trial.intermediate_values
-        scores = []
-        for fold in range(self._n_folds):
-            if fold not in values:
-                break
-            scores.append(sign * values[fold])
-        return scores
 
 
 def _all_finite(scores: list[float]) -> bool:

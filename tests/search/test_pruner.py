@@ -107,6 +107,22 @@ def test_gaps_and_undefined_scores_never_prune():
     assert model.asked == []
 
 
+def test_folds_may_be_numbered_from_one_in_all_trials():
+    model = Recorder()
+    study = make_study(model)
+    for first in (0, 1):
+        steps = dict(enumerate(GOOD, start=first))
+        study.add_trial(optuna.create_trial(value=0.9 + first, intermediate_values=steps))
+    study.add_trial(optuna.create_trial(value=0.9, intermediate_values=dict(enumerate(BAD * 2))))
+    trial = study.ask()
+    for step, score in enumerate(BAD[:3], start=1):
+        trial.report(score, step)
+    assert trial.should_prune()
+    assert model.asked == [
+        (BAD[:3], 5, [GOOD])
+    ]  # neither the one from 0 nor the one of ten reports
+
+
 def test_three_folds_leave_nothing_to_save():
     model = Recorder()
     study = make_study(model, n_folds=3)
