@@ -166,8 +166,15 @@ def _train_from_studies(
         f"A meta-learner in {output}: {facts['n_tasks']} studies, {facts['n_evaluations']} trials, "
         f"{len(learner.space.distributions)} parameters."
     )
+    print(_pruner_line(facts["n_pruner_tasks"]))
     if facts["left_out"]:
         print(f"Left out, for they tell nothing: {', '.join(facts['left_out'])}.")
+
+
+def _pruner_line(n_studies: int) -> str:
+    if n_studies:
+        return f"Its pruner learned from {n_studies} studies that reported fold scores."
+    return "It never prunes: too few studies reported fold scores."
 
 
 def _check_one_kind(runs: Sequence[Path]) -> None:

@@ -37,6 +37,8 @@ class PastTask:
         scores: Shape [n], greater is better; NaN where the evaluation failed.
         features: Numbers that describe the task, by name; may be empty.
         n_outside: Evaluations that were left out: the common space lacks a value of theirs, or all their parameters.
+        folds: Scores of whole evaluations fold by fold, shape [m, K], greater is better, in an order of their own; without
+            rows where only final scores are known. A pruner is learned from them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class PastTask:
     scores: FloatArray
     features: Mapping[str, float] = field(default_factory=dict)
     n_outside: int = 0
+    folds: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scores", within_reach(self.scores))
@@ -55,6 +58,9 @@ class PastTask:
                 self.scores.shape,
                 "Give them in the same order.",
             )
+        if self.folds.ndim != 2:
+            rule, remedy = "of shape [m, K]", "Give a row an evaluation, with a column a fold."
+            raise InvalidParameterError.of("folds", "PastTask", rule, self.folds.shape, remedy)
 
     @property
     def filled_scores(self) -> FloatArray:

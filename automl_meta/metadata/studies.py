@@ -1,6 +1,7 @@
 """Optuna studies as past tasks, and the common space of several studies."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metadata.fold_scores import fold_scores
 from automl_meta.metadata.past import PastTask, past_task
 from automl_meta.spaces import Condition, SearchSpace, units
 
@@ -36,7 +38,8 @@ def past_tasks_of_studies(
         features: Study name to numbers that describe its task.
 
     Returns:
-        One task a study, without evaluations where it has no finished trial within the space.
+        One task a study, without evaluations where it has no finished trial within the space, with fold scores where
+        its trials reported them.
 
     Raises:
         InvalidParameterError: If a study has several objectives.
@@ -48,7 +51,7 @@ def past_tasks_of_studies(
         scores = [score_of(trial, sign) for trial in trials]
         given = (features or {}).get(study.study_name)
         task = past_task(name, [trial.params for trial in trials], scores, space, given)
-        tasks.append(task)
+        tasks.append(replace(task, folds=fold_scores(trials, sign)))
     return tasks
 
 

@@ -14,6 +14,7 @@ from automl_meta.prior.conditioning import learn_conditioner
 from automl_meta.prior.meta_training import train_surrogate
 from automl_meta.prior.past_portfolio import build_portfolio
 from automl_meta.prior.prior import Prior
+from automl_meta.prior.pruning import learn_pruner
 from automl_meta.prior.responses import learn_responses, unwarped_regret
 from automl_meta.prior.scores import normal_scores
 from automl_meta.prior.surrogate import SurrogateShape
@@ -85,6 +86,7 @@ def learn_past(
     conditioner = learn_conditioner([t.features for t in telling], responses, weights, encodings)
     chosen = MetaSGD(initial_rate=0.01, steps=1) if algorithm is None else algorithm
     meta = _learn_surrogate(telling, encodings, chosen, seed)
+    pruner = learn_pruner([task.folds for task in telling], seed)
 
     def predicted(units: FloatArray) -> FloatArray:
         """Return every task's regret at configurations, [T, m]."""
@@ -97,6 +99,7 @@ def learn_past(
         "n_evaluations": int(sum(len(task.scores) for task in telling)),
         "left_out": [task.name for task in tasks if not any(task is t for t in telling)],
         "n_outside": n_outside,
+        "n_pruner_tasks": pruner.n_tasks,
         "seed": seed,
     }
     return Prior(
@@ -106,6 +109,7 @@ def learn_past(
         chosen,
         meta,
         conditioner,
+        pruner,
         n_start=n_start,
         closed=closed,
         facts=facts,

@@ -87,7 +87,7 @@ class Prior:
         algorithm: How the deep-kernel surrogate adapts to a task's trials.
         meta: The surrogate's meta-parameters; None where no past task had enough evaluations.
         conditioner: What meta-features say of the responses; None where nothing was learned of it.
-        pruner: When to stop a trial early; by default never, for values of whole trials say nothing of their course.
+        pruner: When to stop a trial early; never where too few past tasks have fold scores.
         n_start: Size of the warm-start set where none is asked for, >= 1.
         proven_until: The first so many trials, >= 1, are chosen among the portfolio's configurations: the most promising
             of all others is too often one where the models err.

@@ -92,7 +92,7 @@ class MetaLearner:
         Complete trials count with their value, pruned ones with the lower of their last and mean
         intermediate value, failed ones as the worst of their study. Studies of both directions may be
         mixed. Their spaces may differ: ranges and choices are united, a parameter that a study lacks is
-        missing in its trials.
+        missing in its trials. Where trials reported fold scores, ``pruner`` learns from them.
 
         Args:
             studies: At least one, with one objective each.
@@ -314,15 +314,17 @@ class MetaLearner:
         prior = self._prior.conditioned(told)
         return MetaSampler(prior, space=space, seed=seed, n_startup_trials=n_startup_trials)
 
-    def pruner(self, *, n_folds: int = 5) -> MetaPruner:
+    def pruner(self, *, n_folds: int | None = None) -> MetaPruner:
         """Return a pruner over fold scores; see ``MetaPruner``.
 
-        One learned from studies never prunes: final values say nothing about the course of a trial.
+        One learned from past studies prunes if five of them or more, each with ten complete trials, reported fold scores:
+        four or more at consecutive steps from 0 or 1, their mean the trial's value. Otherwise it never does.
 
         Args:
-            n_folds: Folds of a complete trial.
+            n_folds: Folds of a complete trial, >= 2; None for as many as most of those studies had, 5 if none.
         """
-        return MetaPruner(self._prior.pruner, n_folds=n_folds)
+        model = self._prior.pruner
+        return MetaPruner(model, n_folds=model.n_folds if n_folds is None else n_folds)
 
     def warm_start(
         self,

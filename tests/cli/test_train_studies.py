@@ -132,7 +132,16 @@ def test_a_taken_output_is_refused_before_the_training(storage, tmp_path, capsys
     assert (tmp_path / "taken").read_text() == "mine"
 
 
-def earlier_fit(folder, family, seed, kind="binary"):
+def folds_of(trial, n_folds=5):
+    """Report as fit does: one score a fold, and their mean."""
+    x = trial.suggest_float("x", 0, 1)
+    scores = [(x - 0.3) ** 2 + 0.01 * ((7 * fold + trial.number) % 5) for fold in range(n_folds)]
+    for fold, score in enumerate(scores):
+        trial.report(score, fold)
+    return sum(scores) / n_folds
+
+
+def earlier_fit(folder, family, seed, kind="binary", n_trials=9):
     """A folder with what train reads of one that fit wrote."""
     folder.mkdir()
     backend = JournalFileBackend(str(folder / "study.log"))
@@ -141,7 +150,7 @@ def earlier_fit(folder, family, seed, kind="binary"):
         storage=JournalStorage(backend),
         sampler=optuna.samplers.RandomSampler(seed=seed),
     )
-    study.optimize(lambda t: (t.suggest_float("x", 0, 1) - 0.3) ** 2, n_trials=9)
+    study.optimize(folds_of, n_trials=n_trials)
     (folder / "result.json").write_text(
         json.dumps({"settings": {"family": family}, "task": {"kind": kind}})
     )
@@ -152,7 +161,17 @@ def test_runs_of_one_family_are_each_learned_from_once(tmp_path, capsys):
     runs = [earlier_fit(tmp_path / name, "knn", i) for i, name in enumerate("ab")]
     repeated = [word for path in [*runs, runs[0]] for word in ("--from-runs", path)]
     assert run(["train", *repeated, "--output", str(tmp_path / "learner")]) == 0
-    assert "2 studies, 18 trials" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 studies, 18 trials" in shown
+    assert "It never prunes: too few studies reported fold scores." in shown
+
+
+def test_runs_teach_the_pruner_their_fold_scores(tmp_path, capsys):
+    runs = [earlier_fit(tmp_path / name, "knn", i, n_trials=10) for i, name in enumerate("abcde")]
+    words = [word for path in runs for word in ("--from-runs", path)]
+    assert run(["train", *words, "--output", str(tmp_path / "learner")]) == 0
+    assert "Its pruner learned from 5 studies" in capsys.readouterr().out
+    assert MetaLearner.load(tmp_path / "learner").prior.pruner.n_tasks == 5
 
 
 @pytest.mark.parametrize("second", [{"family": "linear"}, {"family": "knn", "kind": "regression"}])
