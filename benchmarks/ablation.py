@@ -76,6 +76,7 @@ def variations() -> list[Variation]:
         Variation("3 starting points", start=3),
         Variation("8 starting points", start=8),
         Variation("no deep kernel", {weight: 0.0}),
+        Variation("deep kernel not adapted", algorithm=MAML(rate=1e-9, steps=1)),
         Variation("deep kernel by MAML", algorithm=MAML(rate=0.01, steps=1)),
         Variation("deep kernel by FOMAML", algorithm=FOMAML(rate=0.01, steps=1)),
         Variation("deep kernel by Reptile", algorithm=Reptile(rate=0.01, steps=5)),

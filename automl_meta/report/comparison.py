@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from automl_meta import __version__
-from automl_meta.report.comparison_tables import Comparison, compare_methods
+from automl_meta.report.comparison_tables import Comparison, Duel, compare_methods
 from automl_meta.report.head_start import head_starts, shown
 from automl_meta.report.page import render
 from automl_meta.report.svg import SERIES, Size, marker, new_figure, svg_text
@@ -114,22 +114,25 @@ def _values(
         "checkpoints": found.checkpoints,
         "verdict": _verdict(found, baseline),
         "overview": _overview(found),
-        "duels": [
-            {
-                "method": duel.method,
-                "checkpoint": duel.checkpoint,
-                "tasks": duel.tasks,
-                "pairs": duel.pairs,
-                "gain": f"{signed(duel.gain)} [{signed(duel.low)}, {signed(duel.high)}]",
-                "p": f"{duel.p:.3f}" if duel.p >= 0.001 else "< 0.001",
-            }
-            for duel in found.duels
-        ],
+        "duels": [_duel_row(duel) for duel in found.duels],
+        "others": [_duel_row(duel) for duel in found.others],
         "methods": found.methods,
         "scores": _score_rows(found),
         "command": command,
         "notes": list(notes),
         "version": __version__,
+    }
+
+
+def _duel_row(duel: Duel) -> dict[str, Any]:
+    return {
+        "method": duel.method,
+        "baseline": duel.baseline,
+        "checkpoint": duel.checkpoint,
+        "tasks": duel.tasks,
+        "pairs": duel.pairs,
+        "gain": f"{signed(duel.gain)} [{signed(duel.low)}, {signed(duel.high)}]",
+        "p": f"{duel.p:.3f}" if duel.p >= 0.001 else "< 0.001",
     }
 
 

@@ -27,10 +27,11 @@ _RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Duel:
-    """One method against the baseline after some number of trials.
+    """One method against another one, the baseline mostly, after some number of trials.
 
     Attributes:
         method: The method.
+        baseline: The other one.
         checkpoint: Trials, >= 1.
         tasks: Wins, ties and losses over tasks, seeds averaged, such as ``"6/1/1"``.
         pairs: The same over (task, seed) pairs.
@@ -41,6 +42,7 @@ class Duel:
     """
 
     method: str
+    baseline: str
     checkpoint: int
     tasks: str
     pairs: str
@@ -80,6 +82,7 @@ class Comparison:
         ranks: Index method, columns checkpoints; mean rank over tasks, 1 is best.
         regrets: Index method, columns checkpoints; mean normalised regret.
         duels: Every other method against the baseline, at every checkpoint.
+        others: The first method against all others but the baseline, at every checkpoint.
         curves: One for each method.
         scores: Index task, columns methods; mean incumbent at the last checkpoint.
     """
@@ -92,6 +95,7 @@ class Comparison:
     ranks: pd.DataFrame
     regrets: pd.DataFrame
     duels: tuple[Duel, ...]
+    others: tuple[Duel, ...]
     curves: tuple[Curve, ...]
     scores: pd.DataFrame
 
@@ -138,6 +142,12 @@ def compare_methods(
         for method in methods
         if method != baseline
     ]
+    others = [
+        _duel(best, by_task, methods[0], other, n, tolerance, np.random.default_rng(seed))
+        for n in checkpoints
+        for other in methods[1:]
+        if methods[0] != baseline != other
+    ]
     wide = {n: _at(best, n) for n in checkpoints}
     return Comparison(
         methods=methods,
@@ -150,6 +160,7 @@ def compare_methods(
             {n: by_task[n - 1].groupby(level="method").mean() for n in checkpoints}
         ).loc[list(methods)],
         duels=tuple(duels),
+        others=tuple(others),
         curves=tuple(_curve(by_task, method, rng) for method in methods),
         scores=wide[checkpoints[-1]][list(methods)],
     )
@@ -228,6 +239,7 @@ def _duel(
     interval = bootstrap_interval(theirs.to_numpy(), ours.to_numpy(), rng, resamples=_RESAMPLES)
     return Duel(
         method=method,
+        baseline=baseline,
         checkpoint=n,
         tasks=str(wins_ties_losses(means[method], means[baseline], tolerance=tolerance)),
         pairs=str(wins_ties_losses(pairs[method], pairs[baseline], tolerance=tolerance)),

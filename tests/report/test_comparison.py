@@ -37,6 +37,20 @@ def test_ranks_and_wins_are_counted_over_tasks(table: pd.DataFrame) -> None:
     assert found.scores.loc["task-0"].to_dict() == pytest.approx({"ours": 0.84, "tpe": 0.79})
 
 
+def test_the_first_method_is_set_against_all_others(table: pd.DataFrame, tmp_path: Path) -> None:
+    third = table[table["method"] == "tpe"].assign(method="gp", score=lambda t: t["score"] + 0.02)
+    three = pd.concat([table, third], ignore_index=True)
+    found = compare_methods(three, baseline="tpe", checkpoints=(5, 10))
+    assert [(d.method, d.baseline, d.checkpoint) for d in found.others] == [
+        ("ours", "gp", 5),
+        ("ours", "gp", 10),
+    ]
+    assert found.others[1].tasks == "6/0/2"
+    assert compare_methods(table, baseline="tpe", checkpoints=(5,)).others == ()
+    _, text = comparison_report(three, tmp_path, title="three", baseline="tpe", checkpoints=(10,))
+    assert "ours against the others" in text.read_text()
+
+
 def test_curves_fall_and_lie_in_their_bands(table: pd.DataFrame) -> None:
     found = compare_methods(table, baseline="tpe", checkpoints=(5,))
     for curve in found.curves:
