@@ -1,15 +1,18 @@
 """Optuna studies as past tasks, and the common space of several studies."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna import Study
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
+    IntDistribution,
 )
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -21,6 +24,11 @@ from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.fold_scores import fold_scores
 from automl_meta.metadata.past import PastTask, past_task
 from automl_meta.spaces import Condition, SearchSpace, units
+
+#: Orders in which trials with and without a parameter could stand: of so many one is no chance any more.
+_LEAST_ORDERS = 1000
+#: Whole numbers on which a parameter may hang have so many values at most, as numbers of layers have.
+_MOST_LEVELS = 50
 
 
 def past_tasks_of_studies(
@@ -213,23 +221,62 @@ def _united(name: str, a: BaseDistribution, b: BaseDistribution) -> BaseDistribu
 def _condition(
     name: str, found: Mapping[str, BaseDistribution], trials: Sequence[Sequence[FrozenTrial]]
 ) -> Condition | None:
-    """Return the categorical parameter and its values that tell whether a parameter is there."""
+    """Return the parameter and its values that tell whether another parameter is there."""
     # Only studies that know the parameter: where it was never searched, its absence says nothing.
     rows = [t for study in trials if any(name in t.params for t in study) for t in study]
     # A failed trial may have stopped before it was asked for the parameter.
     rows = [t for t in rows if t.state != TrialState.FAIL or name in t.params]
     if all(name in trial.params for trial in rows):
         return None
-    for parent, distribution in found.items():
-        if parent == name or not isinstance(distribution, CategoricalDistribution):
-            continue
-        if any(name in t.params and parent not in t.params for t in rows):
-            continue
-        with_it = _values(parent, [t for t in rows if name in t.params])
-        without = _values(parent, [t for t in rows if name not in t.params and parent in t.params])
-        if not any(units.same_value(a, b) for a in with_it for b in without):
-            return Condition(parent, tuple(with_it))
+    parents = {
+        parent: distribution
+        for parent, distribution in found.items()
+        if parent != name and not any(name in t.params and parent not in t.params for t in rows)
+    }
+    # A category that tells explains more than a number that does.
+    for kind, values_of in ((CategoricalDistribution, _choices), (IntDistribution, _side)):
+        for parent, distribution in parents.items():
+            if isinstance(distribution, kind) and units.is_countable(distribution):
+                having = [t for t in rows if name in t.params]
+                lacking = [t for t in rows if name not in t.params and parent in t.params]
+                values = values_of(parent, distribution, having, lacking)
+                if values:
+                    return Condition(parent, tuple(values))
     return None
+
+
+def _choices(
+    parent: str, _: BaseDistribution, having: Sequence[FrozenTrial], lacking: Sequence[FrozenTrial]
+) -> list[Any]:
+    """Return the choices of the trials that have a parameter, if no trial that lacks it has one of them."""
+    with_it, without = _values(parent, having), _values(parent, lacking)
+    if any(units.same_value(a, b) for a in with_it for b in without):
+        return []
+    return with_it
+
+
+def _side(
+    parent: str,
+    distribution: BaseDistribution,
+    having: Sequence[FrozenTrial],
+    lacking: Sequence[FrozenTrial],
+) -> list[int]:
+    """Return the numbers on one side of a threshold, if it parts the trials that have a parameter from those that lack it.
+
+    That is how a parameter of the third layer hangs on the number of layers. A few trials are parted by some number by
+    chance, so they must be more than that.
+    """
+    assert isinstance(distribution, IntDistribution)
+    numbers = np.arange(distribution.low, distribution.high + 1, distribution.step)
+    n_orders = math.comb(len(having) + len(lacking), len(lacking))
+    if n_orders < _LEAST_ORDERS or len(numbers) > _MOST_LEVELS:
+        return []
+    with_it, without = (np.array([t.params[parent] for t in part]) for part in (having, lacking))
+    if with_it.min() > without.max():
+        return [int(n) for n in numbers if n >= with_it.min()]
+    if with_it.max() < without.min():
+        return [int(n) for n in numbers if n <= with_it.max()]
+    return []
 
 
 def _values(name: str, trials: Sequence[FrozenTrial]) -> list[Any]:

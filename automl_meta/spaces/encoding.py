@@ -171,10 +171,10 @@ class Encoder:
 
     def _holds(self, matrix: FloatArray, parent: str, values: tuple[ParamValue, ...]) -> np.ndarray:
         """Tell for each row whether an (already normalised) parent holds one of the values."""
-        distribution = self.space.distributions[parent]
-        assert isinstance(distribution, CategoricalDistribution)
-        n = len(distribution.choices)
-        wanted = np.array([units.index_of(distribution, value) for value in values], dtype=np.int64)
-        coordinate = matrix[:, self._names.index(parent)]
-        choice = np.minimum((np.nan_to_num(coordinate, nan=-1.0) * n).astype(np.int64), n - 1)
-        return np.isin(choice, wanted) & ~np.isnan(coordinate)
+        column = self._names.index(parent)
+        n, distribution = self._levels[column], self.space.distributions[parent]
+        assert n is not None
+        wanted = np.array([units.level_of(distribution, value) for value in values])
+        coordinate = matrix[:, column]
+        level = np.minimum((np.nan_to_num(coordinate, nan=-1.0) * n).astype(np.int64), n - 1)
+        return np.isin(level, wanted) & ~np.isnan(coordinate)

@@ -29,7 +29,7 @@ class Condition:
     """A parameter is active only while its parent is active and holds one of these values.
 
     Attributes:
-        parent: Name of a categorical parameter that comes earlier in the space.
+        parent: Name of a categorical parameter, or of a whole number on a linear scale, that comes earlier in the space.
         values: Values of the parent under which the child is active; not empty.
     """
 
@@ -48,7 +48,7 @@ class SearchSpace:
         conditions: Child name to its condition; parameters without one are always active.
 
     Raises:
-        InvalidParameterError: If a condition names an unknown, later or non-categorical parent or a
+        InvalidParameterError: If a condition names an unknown or later parent, one of which no value can be named, or a
             value that the parent does not have.
 
     Example:
@@ -321,20 +321,20 @@ def _among(value: object, values: Sequence[object]) -> bool:
 
 def _check_condition(name: str, condition: Condition, seen: Mapping[str, BaseDistribution]) -> None:
     parent = seen.get(condition.parent)
-    if not isinstance(parent, CategoricalDistribution) or not condition.values:
+    if parent is None or not units.is_countable(parent) or not condition.values:
         raise InvalidParameterError.of(
             "conditions",
             "SearchSpace",
-            f"a categorical parent listed before '{name}' and at least one value",
+            f"a categorical parent, or a whole number on a linear scale, listed before '{name}' and at least one value",
             condition,
             "Reorder the parameters.",
         )
     for value in condition.values:
-        if not _among(value, parent.choices):
+        if not units.contains(parent, value):
             raise InvalidParameterError.of(
                 "conditions",
                 "SearchSpace",
-                f"values of '{condition.parent}', which are {parent.choices}",
+                f"values of '{condition.parent}', which is {parent}",
                 value,
                 "Correct the value.",
             )

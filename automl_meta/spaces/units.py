@@ -34,6 +34,28 @@ def n_levels(distribution: BaseDistribution) -> int | None:
     return round((distribution.high - distribution.low) / distribution.step) + 1
 
 
+def is_countable(distribution: BaseDistribution) -> bool:
+    """Tell whether single values can be named: choices, and whole numbers that own equal slices of the interval."""
+    if isinstance(distribution, IntDistribution):
+        return not distribution.log
+    return isinstance(distribution, CategoricalDistribution)
+
+
+def level_of(distribution: BaseDistribution, value: Any) -> int:
+    """Return the number of the slice that a value of a countable distribution owns, from 0.
+
+    Example:
+        >>> level_of(IntDistribution(2, 10, step=4), 6), level_of(CategoricalDistribution(["a", "b"]), "b")
+        (1, 1)
+    """
+    if isinstance(distribution, IntDistribution):
+        return int(value - distribution.low) // distribution.step
+    assert isinstance(distribution, CategoricalDistribution)
+    index = index_of(distribution, value)
+    assert index is not None
+    return index
+
+
 def index_of(distribution: CategoricalDistribution, value: object) -> int | None:
     """Return the position of a category, telling True from 1 and knowing NaN, or None."""
     for index, choice in enumerate(distribution.choices):

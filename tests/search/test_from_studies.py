@@ -82,6 +82,34 @@ def test_conditions_and_directions_are_read_from_the_trials(learner):
     assert 1e-3 < first["rate"] < 1e-1
 
 
+def layered(trial):
+    """The commonest define-by-run space: each layer has a width of its own."""
+    n = trial.suggest_int("layers", 1, 4)
+    widths = [trial.suggest_int(f"width{i}", 8, 256, log=True) for i in range(n)]
+    trial.suggest_int("trees", 1, 40)
+    return (n - 3) ** 2 + sum((np.log2(w) - 6) ** 2 for w in widths) / n
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_parameters_may_hang_on_a_number_of_layers(tmp_path):
+    made = MetaLearner.from_studies([run(layered, i) for i in range(3)])
+    assert made.space.conditions == {
+        "width1": Condition("layers", (2, 3, 4)),
+        "width2": Condition("layers", (3, 4)),
+        "width3": Condition("layers", (4,)),
+    }
+    for start in made.prior.warm_start(5):
+        widths = {name for name in start if name.startswith("width")}
+        assert widths == {f"width{i}" for i in range(start["layers"])}
+    made.save(tmp_path)
+    again = MetaLearner.load(tmp_path)
+    assert again.space == made.space
+    study = optuna.create_study(sampler=again.sampler(seed=0))
+    study.optimize(layered, n_trials=4)
+    few = [run(layered, 1, n_trials=4)]
+    assert "width3" not in common_space(few).conditions  # chance could have parted so few
+
+
 def test_saved_and_loaded_it_proposes_the_same(learner, tmp_path):
     learner.save(tmp_path)
     again = MetaLearner.load(tmp_path)

@@ -84,6 +84,26 @@ def test_log_integers_are_drawn_by_their_slices_and_the_ends_count_whole():
     np.testing.assert_allclose(counts / 3000, 1 / 3, atol=0.04)
 
 
+def test_a_parameter_may_hang_on_a_whole_number():
+    space = SearchSpace(
+        "layers",
+        1,
+        {"n": IntDistribution(2, 8, step=2), "x": FloatDistribution(0.0, 1.0)},
+        {"x": Condition("n", (6, 8))},
+    )
+    encoder = Encoder(space)
+    rows = encoder.to_units([{"n": 2}, {"n": 4}, {"n": 6, "x": 0.3}, {"n": 8, "x": 0.9}])
+    assert np.isnan(encoder.normalise(rows)[:, 1]).tolist() == [True, True, False, False]
+    assert encoder.expand(rows)[:, -1].tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert [encoder.from_units(row) for row in rows][1:3] == [{"n": 4}, {"n": 6, "x": 0.3}]
+    narrow = space.narrow(n=IntDistribution(2, 6, step=2))
+    assert narrow.conditions == {"x": Condition("n", (6,))}
+    assert SearchSpace.from_json(space.to_json()) == space
+    for parent in (IntDistribution(2, 8, log=True), FloatDistribution(2.0, 8.0)):
+        with pytest.raises(InvalidParameterError, match="whole number on a linear scale"):
+            SearchSpace("bad", 1, {**space.distributions, "n": parent}, space.conditions)
+
+
 def test_one_activity_flag_for_each_distinct_condition():
     encoder = Encoder(AUTO.space("classification"))
     flags = [name for name in encoder.feature_names if " in " in name]
