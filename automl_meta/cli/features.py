@@ -28,12 +28,13 @@ def read_features(path: Path, studies: Sequence[str]) -> dict[str, dict[str, flo
         # Spreadsheets begin their files with a byte order mark.
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if row]
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _refused(f"{path} ({error})", "Check the path and the encoding.") from error
+    rows = [(line, row) for line, row in lines if any(row)]  # spreadsheets end in empty cells
     if not rows:
         raise _refused(f"{path}, which is empty", f"Begin it with a line {_FIRST},NAME,...")
-    header = [name.strip() for name in rows[0][1]]
+    header = rows[0][1]
     if header[0] != _FIRST or len(header) == 1 or "" in header or len(set(header)) < len(header):
         remedy = f"Begin it with a line {_FIRST},NAME,..., each name once."
         raise _refused(f"the columns {', '.join(map(repr, header))}", remedy)
@@ -58,13 +59,13 @@ def _described(
 def _numbers(header: Sequence[str], row: Sequence[str], place: str) -> dict[str, float]:
     known: dict[str, float] = {}
     for name, cell in zip(header[1:], row[1:], strict=True):
-        if not cell.strip():
+        if not cell:
             continue
         try:
             known[name] = float(cell)
         except ValueError:
-            known[name] = math.inf
-        if math.isinf(known[name]):
+            known[name] = math.nan
+        if not math.isfinite(known[name]):
             raise _refused(f"{cell!r} for {name!r} in {place}", "Leave unknown cells empty.")
     return known
 

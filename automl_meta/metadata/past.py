@@ -176,8 +176,14 @@ def past_tasks_of_frame(
             for row in group[names].to_dict("records")
         ]
         scores = sign * pd.to_numeric(group[value], errors="coerce").to_numpy(dtype=np.float64)
-        result.append(past_task(str(title), [_plain(r) for r in records], scores, space))
+        result.append(past_task(_title(title), [_plain(r) for r in records], scores, space))
     return result
+
+
+def _title(entry: object) -> str:
+    """Return a task's name; a column of whole numbers with a gap holds floats, and 1.0 is the task 1."""
+    whole = isinstance(entry, float) and entry.is_integer()
+    return str(int(entry)) if whole else str(entry)  # type: ignore[call-overload]
 
 
 def _check_columns(frame: pd.DataFrame, space: SearchSpace, columns: Mapping[str, str]) -> None:
@@ -311,7 +317,7 @@ def _picked(
     n = values.shape[-1]
     if index is None and (last or n == 1):
         index = n - 1
-    if isinstance(index, bool) or not isinstance(index, int) or not -n <= index < n:
+    if isinstance(index, bool) or not isinstance(index, int | np.integer) or not -n <= index < n:
         rule, remedy = f"an int from {-n} to {n - 1}", f"Try {parameter}=0."
         raise InvalidParameterError.of(parameter, "past_tasks_of_arrays", rule, index, remedy)
     return values[..., index]

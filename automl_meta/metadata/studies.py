@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna import Study
 from optuna.distributions import (
@@ -27,6 +26,8 @@ from automl_meta.spaces import Condition, SearchSpace, units
 
 #: Orders in which trials with and without a parameter could stand: of so many one is no chance any more.
 _LEAST_ORDERS = 1000
+#: So many trials on either side have more orders than that.
+_LEAST_PARTED = 10
 #: Whole numbers on which a parameter may hang have so many values at most, as numbers of layers have.
 _MOST_LEVELS = 50
 
@@ -67,8 +68,8 @@ def common_space(studies: Sequence[Study], name: str = "studies") -> SearchSpace
     """Return the space that covers the finished trials of all studies.
 
     Ranges are united, and so are choices. A parameter that only some trials of a study have is
-    conditional: on the categorical parameter whose value tells whether it is there. Where no parameter tells,
-    it is taken to be active always, and is missing where it was not recorded.
+    conditional: on the categorical parameter whose value tells whether it is there, or on the whole number of which a
+    threshold does. Where no parameter tells, it is taken to be active always, and is missing where it was not recorded.
 
     Args:
         studies: Studies with one objective each.
@@ -226,19 +227,17 @@ def _condition(
     rows = [t for study in trials if any(name in t.params for t in study) for t in study]
     # A failed trial may have stopped before it was asked for the parameter.
     rows = [t for t in rows if t.state != TrialState.FAIL or name in t.params]
-    if all(name in trial.params for trial in rows):
+    having = [t for t in rows if name in t.params]
+    if len(having) == len(rows):
         return None
-    parents = {
-        parent: distribution
-        for parent, distribution in found.items()
-        if parent != name and not any(name in t.params and parent not in t.params for t in rows)
-    }
     # A category that tells explains more than a number that does.
     for kind, values_of in ((CategoricalDistribution, _choices), (IntDistribution, _side)):
-        for parent, distribution in parents.items():
-            if isinstance(distribution, kind) and units.is_countable(distribution):
-                having = [t for t in rows if name in t.params]
-                lacking = [t for t in rows if name not in t.params and parent in t.params]
+        for parent, distribution in found.items():
+            if parent == name or not isinstance(distribution, kind):
+                continue
+            lacking = [t for t in rows if name not in t.params and parent in t.params]
+            # Where no trial has the parent alone, it tells nothing: both may hang on a third one.
+            if lacking and all(parent in t.params for t in having):
                 values = values_of(parent, distribution, having, lacking)
                 if values:
                     return Condition(parent, tuple(values))
@@ -267,16 +266,25 @@ def _side(
     chance, so they must be more than that.
     """
     assert isinstance(distribution, IntDistribution)
-    numbers = np.arange(distribution.low, distribution.high + 1, distribution.step)
-    n_orders = math.comb(len(having) + len(lacking), len(lacking))
-    if n_orders < _LEAST_ORDERS or len(numbers) > _MOST_LEVELS:
+    n_levels = units.n_levels(distribution)
+    if not units.is_countable(distribution) or n_levels is None or n_levels > _MOST_LEVELS:
         return []
-    with_it, without = (np.array([t.params[parent] for t in part]) for part in (having, lacking))
-    if with_it.min() > without.max():
-        return [int(n) for n in numbers if n >= with_it.min()]
-    if with_it.max() < without.min():
-        return [int(n) for n in numbers if n <= with_it.max()]
+    if (
+        min(len(having), len(lacking)) < _LEAST_PARTED
+        and _n_orders(having, lacking) < _LEAST_ORDERS
+    ):
+        return []
+    numbers = range(distribution.low, distribution.high + 1, distribution.step)
+    with_it, without = ([int(t.params[parent]) for t in part] for part in (having, lacking))
+    if min(with_it) > max(without):
+        return [n for n in numbers if n >= min(with_it)]
+    if max(with_it) < min(without):
+        return [n for n in numbers if n <= max(with_it)]
     return []
+
+
+def _n_orders(having: Sequence[FrozenTrial], lacking: Sequence[FrozenTrial]) -> int:
+    return math.comb(len(having) + len(lacking), min(len(having), len(lacking)))
 
 
 def _values(name: str, trials: Sequence[FrozenTrial]) -> list[Any]:

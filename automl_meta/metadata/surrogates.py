@@ -48,9 +48,9 @@ def past_tasks_of_surrogate(
         >>> [(task.name, round(float(task.best_units(1)[0, 0]), 1)) for task in made]
         [('0.2', 0.2), ('0.7', 0.7)]
     """
-    _check_function(function, space, tasks)
+    _check(function, space, tasks)
     for name, value, low in (("n", n, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
             rule, remedy = f"an int >= {low}", f"Try {name}={max(low, 200 * low)}."
             raise InvalidParameterError.of(name, _WHERE, rule, value, remedy)
     encoder = Encoder(space)
@@ -81,7 +81,7 @@ def _scores(
     return scores
 
 
-def _check_function(function: object, space: object, tasks: object) -> None:
+def _check(function: object, space: object, tasks: object) -> None:
     if not callable(function):
         rule, remedy = "a function of a task and a list of configurations", "Wrap the surrogate."
         raise InvalidParameterError.of("function", _WHERE, rule, function, remedy)

@@ -240,7 +240,9 @@ class MetaLearner:
         if not isinstance(tasks, Sequence) or not all(isinstance(t, PastTask) for t in tasks):
             rule, remedy = "a list of PastTask", "Make them with metadata.past or metadata.hpob."
             raise InvalidParameterError.of("tasks", "MetaLearner.from_tasks", rule, tasks, remedy)
-        described = described_tasks(task_features, [t.name for t in tasks], "MetaLearner")
+        described = described_tasks(
+            task_features, [t.name for t in tasks], "MetaLearner.from_tasks"
+        )
         told = [replace(t, features={**t.features, **described.get(t.name, {})}) for t in tasks]
         learned = learn_past(
             told, space, algorithm=algorithm, n_start=warm_start, refine=refine, seed=seed

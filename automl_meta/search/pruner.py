@@ -18,7 +18,7 @@ class MetaPruner(BasePruner):
 
     A trial reports one score per fold, not their running mean: ``trial.report(score, fold)`` with folds
     ``0..n_folds - 1``, or ``1..n_folds`` in all trials. It is never pruned before its third score, after its last, on
-    an undefined or missing score, or while the study has no finished trial of ``n_folds`` reports to compare with.
+    an undefined or missing score, or before two trials have finished with ``n_folds`` reports to compare with.
 
     Args:
         model: The learned judgement, ``prior.pruner``.

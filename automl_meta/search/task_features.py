@@ -9,6 +9,8 @@ from automl_meta.prior import Prior
 
 _logger = logging.getLogger(__name__)
 
+#: Names of tasks that a message shows; there may be hundreds.
+_SHOWN = 5
 _REMEDY = 'Try {"rows": 1000.0}.'
 
 
@@ -55,7 +57,8 @@ def described_tasks(
     """
     if features is None:
         return {}
-    rule = f"a mapping of task names ({', '.join(map(repr, names))}) to features"
+    shown = ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+    rule = f"a mapping of task names ({shown}) to features"
     if not isinstance(features, Mapping):
         remedy = f"Try {{{names[0]!r}: {{'rows': 1000.0}}}}." if names else "Leave it out."
         raise InvalidParameterError.of("task_features", where, rule, features, remedy)

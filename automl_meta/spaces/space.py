@@ -114,7 +114,7 @@ class SearchSpace:
             condition = self.conditions.get(name)
             if condition is None or (
                 condition.parent in names
-                and _among(configuration.get(condition.parent, _MISSING), condition.values)
+                and self._holds(condition, configuration.get(condition.parent, _MISSING))
             ):
                 names.append(name)
         return tuple(names)
@@ -166,8 +166,8 @@ class SearchSpace:
         result: dict[str, ParamValue] = {}
         for name, distribution in self.distributions.items():
             condition = self.conditions.get(name)
-            if condition is not None and not _among(
-                result.get(condition.parent, _MISSING), condition.values
+            if condition is not None and not self._holds(
+                condition, result.get(condition.parent, _MISSING)
             ):
                 continue
             result[name] = units.nearest(distribution, configuration.get(name, _MISSING))
@@ -213,9 +213,7 @@ class SearchSpace:
         result: dict[str, ParamValue] = {}
         for (name, distribution), value in zip(self.distributions.items(), row, strict=True):
             condition = self.conditions.get(name)
-            if condition is None or _among(
-                result.get(condition.parent, _MISSING), condition.values
-            ):
+            if condition is None or self._holds(condition, result.get(condition.parent, _MISSING)):
                 result[name] = units.from_unit(distribution, float(value))
         return result
 
@@ -228,12 +226,19 @@ class SearchSpace:
         result: dict[str, ParamValue] = {}
         for name, distribution in self.distributions.items():
             condition = self.conditions.get(name)
-            if condition is not None and not _among(
-                result.get(condition.parent, _MISSING), condition.values
+            if condition is not None and not self._holds(
+                condition, result.get(condition.parent, _MISSING)
             ):
                 continue
             result[name] = _suggest(trial, name, distribution)
         return result
+
+    def _holds(self, condition: Condition, value: object) -> bool:
+        """Tell whether a value of the parent is one of the condition's; 3.0 and NumPy's 3 are the whole number 3."""
+        parent = self.distributions[condition.parent]
+        if isinstance(parent, IntDistribution) and units.contains(parent, value):
+            value = units.builtin(parent, value)
+        return any(units.same_value(value, known) for known in condition.values)
 
     def narrow(self, **distributions: BaseDistribution) -> "SearchSpace":
         """Return a copy with some distributions replaced; names with a dot go in by ``**{...}``.
@@ -314,30 +319,23 @@ class _Missing:
 _MISSING = _Missing()
 
 
-def _among(value: object, values: Sequence[object]) -> bool:
-    """Tell whether a value is among others, telling True from 1."""
-    return any(units.same_value(value, v) for v in values)
-
-
 def _check_condition(name: str, condition: Condition, seen: Mapping[str, BaseDistribution]) -> None:
     parent = seen.get(condition.parent)
-    if parent is None or not units.is_countable(parent) or not condition.values:
-        raise InvalidParameterError.of(
-            "conditions",
-            "SearchSpace",
-            f"a categorical parent, or a whole number on a linear scale, listed before '{name}' and at least one value",
-            condition,
-            "Reorder the parameters.",
-        )
+    if parent is None or not condition.values:
+        rule = f"a parent listed before '{name}' and at least one value"
+        raise _bad_condition(rule, condition, "Reorder the parameters.")
+    if not units.is_countable(parent):
+        rule = "on a categorical parent, or a whole number on a linear scale"
+        raise _bad_condition(rule, condition, "Leave the condition out.")
     for value in condition.values:
-        if not units.contains(parent, value):
-            raise InvalidParameterError.of(
-                "conditions",
-                "SearchSpace",
-                f"values of '{condition.parent}', which is {parent}",
-                value,
-                "Correct the value.",
-            )
+        exact = type(value) is int or not isinstance(parent, IntDistribution)
+        if not exact or not units.contains(parent, value):
+            rule = f"values of '{condition.parent}', which is {parent}"
+            raise _bad_condition(rule, value, "Correct the value.")
+
+
+def _bad_condition(rule: str, value: object, remedy: str) -> InvalidParameterError:
+    return InvalidParameterError.of("conditions", "SearchSpace", rule, value, remedy)
 
 
 def _suggest(trial: "BaseTrial", name: str, distribution: BaseDistribution) -> ParamValue:

@@ -106,8 +106,48 @@ def test_parameters_may_hang_on_a_number_of_layers(tmp_path):
     assert again.space == made.space
     study = optuna.create_study(sampler=again.sampler(seed=0))
     study.optimize(layered, n_trials=4)
-    few = [run(layered, 1, n_trials=4)]
-    assert "width3" not in common_space(few).conditions  # chance could have parted so few
+
+
+def conditions_of(objective, n_trials=30):
+    return common_space([run(objective, 1, n_trials=n_trials)]).conditions
+
+
+def test_what_a_parameter_hangs_on_is_read_with_care():
+    assert "width3" not in conditions_of(layered, 4)  # chance could have parted so few
+
+    def falling(trial):
+        n = trial.suggest_int("n", 1, 6)
+        return trial.suggest_float("x", 0.0, 1.0) if n < 4 else float(n)
+
+    assert conditions_of(falling) == {"x": Condition("n", (1, 2, 3))}
+
+    def wide(trial):
+        n = trial.suggest_int("n", 1, 2**31 - 1)  # a seed, say: it parts any trials
+        return trial.suggest_float("x", 0.0, 1.0) if n < 2**30 else 1.0
+
+    assert conditions_of(wide) == {}
+
+    def both(trial):
+        size = trial.suggest_categorical("size", ["small", "large"])
+        low = 3 if size == "large" else 1
+        n = trial.suggest_int("n", low, low + 1)  # parts the trials just as well
+        return trial.suggest_float("x", 0.0, 1.0) if size == "large" else float(n)
+
+    assert conditions_of(both) == {"x": Condition("size", ("large",))}
+
+
+def test_parameters_of_one_layer_do_not_hang_on_one_another():
+    def objective(trial):
+        n = trial.suggest_int("layers", 1, 3)
+        for i in range(n):
+            trial.suggest_categorical(f"act{i}", ["relu", "tanh"])
+            trial.suggest_categorical(f"norm{i}", [True, False])
+            trial.suggest_int(f"width{i}", 8, 64)
+        return float(n)
+
+    found = conditions_of(objective, 40)
+    assert {found[name].parent for name in found} == {"layers"}
+    assert set(found) == {f"{name}{i}" for name in ("act", "norm", "width") for i in (1, 2)}
 
 
 def test_saved_and_loaded_it_proposes_the_same(learner, tmp_path):

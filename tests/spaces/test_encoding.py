@@ -99,6 +99,12 @@ def test_a_parameter_may_hang_on_a_whole_number():
     narrow = space.narrow(n=IntDistribution(2, 6, step=2))
     assert narrow.conditions == {"x": Condition("n", (6,))}
     assert SearchSpace.from_json(space.to_json()) == space
+    for six in (6.0, np.int64(6)):  # the whole number, however it is written
+        assert space.active({"n": six, "x": 0.3}) == ("n", "x")
+        assert space.validate({"n": six, "x": 0.3}) == {"n": 6, "x": 0.3}
+    for values in ((6.0,), (np.int64(6),), (5,)):
+        with pytest.raises(InvalidParameterError, match="values of 'n'"):
+            SearchSpace("bad", 1, space.distributions, {"x": Condition("n", values)})
     for parent in (IntDistribution(2, 8, log=True), FloatDistribution(2.0, 8.0)):
         with pytest.raises(InvalidParameterError, match="whole number on a linear scale"):
             SearchSpace("bad", 1, {**space.distributions, "n": parent}, space.conditions)

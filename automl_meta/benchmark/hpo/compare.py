@@ -4,6 +4,7 @@ A *unit* is one method on one fold of one problem. Its searches are appended to 
 finish, so an interrupted comparison goes on where it stopped; a cut-off last line is run again.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from automl_meta.benchmark.hpo.methods import Method, Past
 from automl_meta.benchmark.hpo.problem import Problem
 from automl_meta.benchmark.hpo.search import run_search
 from automl_meta.benchmark.hpo.sources import problem_of
+from automl_meta.benchmark.results import read_results
 from automl_meta.exceptions import StoreError, check_least
 from automl_meta.metadata.files import file_title, same_settings
 
@@ -118,7 +120,7 @@ def run_comparison(
         StoreError: If data are missing, or the folder holds searches that were made in another way.
     """
     for name in problems:
-        _check_settings(problem_of(name), folder, settings)
+        _check_settings(name, folder, settings)
     units = [
         _Unit(name, method, fold, unit_path(folder, problem_of(name), method, fold))
         for name in problems
@@ -133,10 +135,11 @@ def run_comparison(
             on_progress(done, len(units), name)
 
 
-def _check_settings(problem: Problem, folder: Path, settings: HpoSettings) -> None:
+def _check_settings(given: str | Problem, folder: Path, settings: HpoSettings) -> None:
     """Make sure that kept searches were made as new ones would be; the file travels with a published report."""
+    problem = problem_of(given)
     definition = problem.definition
-    deciding = {
+    deciding: JSON = {
         "workers": settings.workers,
         "source": definition.source,
         "table": definition.table,
@@ -145,8 +148,21 @@ def _check_settings(problem: Problem, folder: Path, settings: HpoSettings) -> No
         "options": definition.options,
         "space": problem.space.schema_hash,
     }
-    kept = folder / RUNS / definition.name
-    same_settings(folder / f"{definition.name}-settings.json", deciding, has_results=kept.exists())
+    if isinstance(given, Problem):  # of a definition the options name the data
+        deciding["data"] = _digest(problem)
+    published = read_results(folder, ["problem"])
+    has_results = (folder / RUNS / definition.name).exists() or (
+        published is not None and bool((published["problem"] == definition.name).any())
+    )
+    same_settings(folder / f"{definition.name}-settings.json", deciding, has_results=has_results)
+
+
+def _digest(problem: Problem) -> str:
+    """Return sixteen hex digits that change with the tasks' names, settings, scores or groups."""
+    found = hashlib.sha256(json.dumps(problem.names).encode())
+    for array in (*problem.rows, *problem.scores, problem.groups):
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:16]
 
 
 def search_row(

@@ -166,7 +166,7 @@ def protocol_notes(
     }
     return [
         (
-            "Tasks are split into folds by fingerprint, near duplicates and versions of one data set together; a method "
+            "Tasks are split into folds by groups, which near duplicates and versions of one data set share; a method "
             "learns from all folds but one and searches on that one, so every task is a test task once. Folds: "
             + ", ".join(f"{p.definition.name} {p.definition.folds}" for p in problems)
             + "."

@@ -163,10 +163,10 @@ def test_searches_made_in_another_way_are_not_mixed(tmp_path):
         run_comparison([shorter], [RANDOM], tmp_path, settings)
 
 
-def test_a_problem_of_ones_own_needs_no_file(tmp_path):
+def mine():
     rows, _ = table(30)
     x = np.nan_to_num(rows[:, 1], nan=0.5)
-    mine = Problem(
+    return Problem(
         Definition("mine", "a toy", "python", "closeness", table=True, trials=5, folds=3),
         SPACE,
         names=tuple("abcdef"),
@@ -174,14 +174,37 @@ def test_a_problem_of_ones_own_needs_no_file(tmp_path):
         scores=tuple(-np.abs(x - c) for c in np.linspace(0.2, 0.8, 6)),
         groups=np.arange(6),
     )
+
+
+def test_a_problem_of_ones_own_needs_no_file(tmp_path):
     page = benchmark_hpo(
-        [mine], [RANDOM, PortfolioThen("portfolio")], tmp_path, settings=HpoSettings(seeds=2)
+        [mine()], [RANDOM, PortfolioThen("portfolio")], tmp_path, settings=HpoSettings(seeds=2)
     )
     text = page.with_suffix(".md").read_text()
     assert "6 tasks" in text
     assert "Folds: mine 3" in text
     assert "mine: 6 tasks, 2 seeds, 5 trials" in text
     assert "1 trial at once" in text
+
+
+def test_other_data_or_workers_are_refused_by_a_published_report_too(tmp_path):
+    settings = HpoSettings(seeds=1, trials=3)
+    benchmark_hpo([mine()], [RANDOM], tmp_path, settings=settings)
+    other = replace(mine(), scores=tuple(2.0 * s for s in mine().scores))
+    with pytest.raises(StoreError, match="data"):
+        benchmark_hpo([other], [RANDOM], tmp_path, settings=settings)
+    shutil.rmtree(tmp_path / "runs")
+    with pytest.raises(StoreError, match="workers 1, now 2"):
+        benchmark_hpo([mine()], [Best()], tmp_path, settings=replace(settings, workers=2))
+
+
+def test_every_method_starts_with_several_trials_at_once():
+    rows, _ = table(30)
+    x = np.nan_to_num(rows[:, 1], nan=0.0)
+    tasks = [PastTask(f"t{i}", rows, -((x - c) ** 2)) for i, c in enumerate((0.6, 0.65))]
+    make = methods()["nearest"].learn(Past(SPACE, tasks, table=True))
+    trace = run_search(make(0), TableObjective(SPACE, rows, -x), SPACE, 8, workers=8)
+    assert len(trace.scores) == 8
 
 
 def test_results_that_are_not_there_are_named(tmp_path):

@@ -68,6 +68,10 @@ class Memory:
             observed: Finished trials.
             rng: Decides between tasks that are equally near.
         """
+        if not observed:  # several trials at once, none finished: any task is as near as the others
+            place = int(rng.integers(len(self._tasks)))
+            best = int(np.argmax(self._scores[place]))
+            return self._encoder.from_units(self._tasks[place].units[best])
         x = self._encoder.encode([o.configuration for o in observed])
         scores = np.nan_to_num(scores_of(observed), nan=-np.inf)
         rows = np.array([self._nearest_rows(trial) for trial in x])  # [n, tasks]

@@ -85,10 +85,10 @@ def most_promising(encoder: Encoder, value: Value, past: Past) -> Choose:
         value: How promising candidates are.
         past: The past tasks.
     """
-    settings = np.empty((0, encoder.n_parameters))
+    settings = None
     if past.table:
         rows = np.concatenate([task.units for task in past.tasks])
-        settings = fresh(encoder.normalise(rows), settings)
+        settings = fresh(encoder.normalise(rows), rows[:0])  # each once
 
     def choose(observed: Sequence[Observation], rng: np.random.Generator) -> Configuration:
         scores = scores_of(observed)
@@ -99,7 +99,7 @@ def most_promising(encoder: Encoder, value: Value, past: Past) -> Choose:
         scores = np.where(known, scores, scores[known].min())
         rows = (
             _candidates(encoder, units[np.argsort(-scores)[:_BEST]], rng)
-            if not len(settings)
+            if settings is None
             else _untried(settings, units, rng)
         )
         promise = value(encoder.expand(units), scores, encoder.expand(rows), rng)
