@@ -117,7 +117,7 @@ def candidates(
         parts = [region.moved(np.concatenate(parts)), region.sample(rng, N_SAMPLES)]
     rows = encoder.normalise(np.concatenate(parts))
     new = fresh(rows, observed)
-    return new if len(new) else rows
+    return new if len(new) else fresh(rows, rows[:0])  # all was tried: each once
 
 
 def climbed(
