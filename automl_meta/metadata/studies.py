@@ -26,8 +26,6 @@ from automl_meta.spaces import Condition, SearchSpace, units
 
 #: Orders in which trials with and without a parameter could stand: of so many one is no chance any more.
 _LEAST_ORDERS = 1000
-#: So many trials on either side have more orders than that.
-_LEAST_PARTED = 10
 #: Whole numbers on which a parameter may hang have so many values at most, as numbers of layers have.
 _MOST_LEVELS = 50
 
@@ -269,10 +267,9 @@ def _side(
     n_levels = units.n_levels(distribution)
     if not units.is_countable(distribution) or n_levels is None or n_levels > _MOST_LEVELS:
         return []
-    if (
-        min(len(having), len(lacking)) < _LEAST_PARTED
-        and _n_orders(having, lacking) < _LEAST_ORDERS
-    ):
+    # Where one side has so many trials, one on the other is enough; of a million, exact numbers would take seconds.
+    sizes = [min(len(part), _LEAST_ORDERS) for part in (having, lacking)]
+    if math.comb(sum(sizes), sizes[0]) < _LEAST_ORDERS:
         return []
     numbers = range(distribution.low, distribution.high + 1, distribution.step)
     with_it, without = ([int(t.params[parent]) for t in part] for part in (having, lacking))
@@ -281,10 +278,6 @@ def _side(
     if max(with_it) < min(without):
         return [n for n in numbers if n <= max(with_it)]
     return []
-
-
-def _n_orders(having: Sequence[FrozenTrial], lacking: Sequence[FrozenTrial]) -> int:
-    return math.comb(len(having) + len(lacking), min(len(having), len(lacking)))
 
 
 def _values(name: str, trials: Sequence[FrozenTrial]) -> list[Any]:

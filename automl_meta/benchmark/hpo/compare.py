@@ -150,11 +150,14 @@ def _check_settings(given: str | Problem, folder: Path, settings: HpoSettings) -
     }
     if isinstance(given, Problem):  # of a definition the options name the data
         deciding["data"] = _digest(problem)
-    published = read_results(folder, ["problem"])
-    has_results = (folder / RUNS / definition.name).exists() or (
-        published is not None and bool((published["problem"] == definition.name).any())
-    )
+    has_results = (folder / RUNS / definition.name).exists() or _is_published(folder, problem)
     same_settings(folder / f"{definition.name}-settings.json", deciding, has_results=has_results)
+
+
+def _is_published(folder: Path, problem: Problem) -> bool:
+    """Tell whether a report in the folder holds searches on the problem, of methods that have no runs."""
+    table = read_results(folder, ["problem"])
+    return table is not None and bool((table["problem"] == problem.definition.name).any())
 
 
 def _digest(problem: Problem) -> str:
