@@ -16,7 +16,7 @@ from automl_meta.prior.past_portfolio import build_portfolio
 from automl_meta.prior.prior import Prior
 from automl_meta.prior.pruning import learn_pruner
 from automl_meta.prior.responses import learn_responses, unwarped_regret
-from automl_meta.prior.scores import normal_scores
+from automl_meta.prior.scores import bounded, normal_scores
 from automl_meta.prior.surrogate import SurrogateShape
 from automl_meta.spaces import Encoder, SearchSpace
 from automl_meta.training import TrainingSettings
@@ -82,7 +82,9 @@ def learn_past(
     telling = [task for task in known if np.nanmax(task.scores) > np.nanmin(task.scores)] or known
     encoder = Encoder(space)
     encodings = [encoder.expand(encoder.normalise_known(task.units)) for task in telling]
-    responses, weights = learn_responses(encodings, [t.scores for t in telling], seed=seed)
+    # As ``fit`` learns from collected evaluations: else a few awful trials of a task make all its good ones alike.
+    raw = [bounded(task.scores) for task in telling]
+    responses, weights = learn_responses(encodings, raw, seed=seed)
     conditioner = learn_conditioner([t.features for t in telling], responses, weights, encodings)
     chosen = MetaSGD(initial_rate=0.01, steps=1) if algorithm is None else algorithm
     meta = _learn_surrogate(telling, encodings, chosen, seed)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from automl_meta._typing import FloatArray
 from automl_meta.metadata.past import PastTask
 from automl_meta.prior.acquisition import neighbours, row_keys
 from automl_meta.prior.portfolio import Portfolio
+from automl_meta.prior.scores import bounded, trimmed
 from automl_meta.prior.warm_start import greedy_set
 from automl_meta.spaces import Encoder
 
@@ -30,7 +32,8 @@ def build_portfolio(
 ) -> tuple[Portfolio, bool]:
     """Choose configurations that are good together on the past tasks.
 
-    A task's regret at a configuration is the measured one where it was evaluated there, else the model's.
+    A task's regret at a configuration is the measured one where it was evaluated there, else the model's. Awful scores
+    are cut off, so that they do not set the scale.
 
     Args:
         tasks: The past tasks.
@@ -48,8 +51,11 @@ def build_portfolio(
     rows = _lent(tasks, encoder) if shared is None else shared
     better = _refined(rows, predicted, encoder, REFINED if refine else 0)
     regrets = np.clip(predicted(rows), 0.0, 1.0)
+    # The model's regrets are on the scale of ``bounded``. Where nearly all regrets are measured ones, the milder cut
+    # tells apart the tasks on which a poor choice costs much.
+    cut = trimmed if closed else bounded
     for of_task, task in zip(regrets, tasks, strict=True):
-        _overlay(of_task, rows, task, encoder)
+        _overlay(of_task, rows, replace(task, scores=cut(task.scores)), encoder)
     rows = np.concatenate([rows, better])
     # A promise beyond the best evaluation is worth no more than that evaluation.
     regrets = np.concatenate([regrets, np.clip(predicted(better), 0.0, 1.0)], axis=1)

@@ -37,6 +37,8 @@ def normal_scores(scores: Sequence[float | None] | FloatArray) -> FloatArray:
 
 #: Distances from best to median below the best at which scores are cut off.
 _REACH = 2.0
+#: Share of the scores that ``trimmed`` cuts off.
+_WORST = 0.1
 
 
 def bounded(raw: FloatArray) -> FloatArray:
@@ -55,3 +57,20 @@ def bounded(raw: FloatArray) -> FloatArray:
     """
     best, median = np.nanmax(raw), np.nanmedian(raw)
     return np.maximum(raw, best - _REACH * (best - median)) if best > median else raw
+
+
+def trimmed(raw: FloatArray) -> FloatArray:
+    """Return scores of which the worst tenth is cut off at its end, shape [n].
+
+    Milder than ``bounded``: the awful ones no longer set the scale, and all others keep their distances.
+
+    Args:
+        raw: Greater is better, one is known; NaN for failed evaluations, which stay so. Where all others are as good
+            as the best, nothing is cut off.
+
+    Example:
+        >>> trimmed(np.array([-20.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9])).tolist()[:3]
+        [0.5, 0.5, 0.6]
+    """
+    least = np.nanquantile(raw, _WORST)
+    return np.maximum(raw, least) if least < np.nanmax(raw) else raw

@@ -136,6 +136,22 @@ def test_a_configuration_that_tasks_share_counts_with_what_was_measured():
     assert np.all(prior.portfolio.regrets[:, 0] == 0.0)
 
 
+@pytest.mark.parametrize("refine", [True, False])
+def test_awful_scores_do_not_hide_which_configurations_are_good(refine):
+    units = Encoder(SPACE).sample_units(np.random.default_rng(0), 40)
+    past = []
+    for task in range(6):
+        scores = response(units, 0.5)
+        scores[task % 3] = -1e6  # a diverged training
+        past.append(PastTask(f"t{task}", units, scores))
+    prior = learn_past(past, SPACE, refine=refine)
+    best = prior.warm_start(1)[0]
+    assert best["kind"] == "a"
+    assert abs(best["x"] - 0.5) < 0.1
+    regrets = prior.portfolio.regrets
+    assert np.median(regrets) > 0.1
+
+
 def test_no_known_evaluation_is_refused():
     failed = past_task("f", [{"kind": "a", "x": 0.5}], [None], SPACE)
     with pytest.raises(InvalidParameterError, match="finished evaluation"):
