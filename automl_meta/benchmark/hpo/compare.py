@@ -70,32 +70,32 @@ class Plan:
 class _Unit:
     problem: str | Problem
     method: Method
+    plan: Plan
     fold: int
     path: Path
 
 
-def plan_of(problem: Problem, method: Method, settings: HpoSettings) -> Plan:
-    """Return what a method runs on a problem.
+def plans_of(problem: Problem, methods: Sequence[Method], settings: HpoSettings) -> dict[str, Plan]:
+    """Return what each method runs on a problem, by its name.
 
     Args:
         problem: The problem.
-        method: The method.
+        methods: All methods of the comparison: beside a slow one all run on its tasks only, for they are compared on
+            the tasks that all ran.
         settings: How much is asked for.
     """
     definition = problem.definition
     trials = min(settings.trials or definition.trials, definition.trials)
     n = len(problem.names)
-    if not method.slow:
-        return Plan(tuple(range(n)), settings.seeds, trials)
-    tasks = list(range(n))
-    if 0 < definition.slow_tasks < n:
+    tasks = tuple(range(n))
+    if any(m.slow for m in methods) and 0 < definition.slow_tasks < n:
         spaced = np.linspace(0, n - 1, definition.slow_tasks).round().astype(int)
-        tasks = [int(i) for i in dict.fromkeys(spaced.tolist())]
-    return Plan(
-        tuple(tasks),
-        min(settings.seeds, definition.slow_seeds),
-        min(trials, definition.slow_trials),
+        tasks = tuple(dict.fromkeys(spaced.tolist()))
+    fast = Plan(tasks, settings.seeds, trials)
+    slow = Plan(
+        tasks, min(settings.seeds, definition.slow_seeds), min(trials, definition.slow_trials)
     )
+    return {method.name: slow if method.slow else fast for method in methods}
 
 
 def run_comparison(
@@ -121,18 +121,25 @@ def run_comparison(
     """
     for name in problems:
         _check_settings(name, folder, settings)
-    units = [
-        _Unit(name, method, fold, unit_path(folder, problem_of(name), method, fold))
-        for name in problems
-        for method in methods
-        for fold in range(problem_of(name).definition.folds)
-    ]
+    units = [unit for name in problems for unit in _units(name, methods, folder, settings)]
     results = Parallel(n_jobs=settings.jobs, return_as="generator_unordered")(
         delayed(_run_unit)(unit, settings) for unit in units
     )
     for done, name in enumerate(results, start=1):
         if on_progress:
             on_progress(done, len(units), name)
+
+
+def _units(
+    given: str | Problem, methods: Sequence[Method], folder: Path, settings: HpoSettings
+) -> Iterator[_Unit]:
+    """Yield what is run on one problem: each method on each fold."""
+    problem = problem_of(given)
+    plans = plans_of(problem, methods, settings)
+    for method in methods:
+        for fold in range(problem.definition.folds):
+            path = unit_path(folder, problem, method, fold)
+            yield _Unit(given, method, plans[method.name], fold, path)
 
 
 def _check_settings(given: str | Problem, folder: Path, settings: HpoSettings) -> None:
@@ -204,7 +211,7 @@ def unit_path(folder: Path, problem: Problem, method: Method, fold: int) -> Path
 def _run_unit(unit: _Unit, settings: HpoSettings) -> str:
     problem = problem_of(unit.problem)
     folds = folds_of_groups(problem.groups, problem.definition.folds)
-    plan = plan_of(problem, unit.method, settings)
+    plan = unit.plan
     done = {(r["task"], r["seed"]) for r in read_unit(unit.path) if len(r["scores"]) >= plan.trials}
     wanted = [
         (task, seed)
@@ -276,8 +283,9 @@ def read_comparison(
         StoreError: If a method has finished no task.
     """
     parts = []
+    plans = plans_of(problem, methods, settings)
     for method in methods:
-        plan = plan_of(problem, method, settings)
+        plan = plans[method.name]
         names = {problem.names[t] for t in plan.tasks}
         rows = {
             (r["task"], r["seed"]): r

@@ -45,7 +45,7 @@ class Definition:
         past: Evaluations of each past task that a method may learn from.
         slow_seeds: Seeds of methods that take a tenth of a second and more a proposal.
         slow_trials: Their trials.
-        slow_tasks: Their tasks, an evenly spaced subset; 0 for all.
+        slow_tasks: Their tasks, an evenly spaced subset, and those of every method beside them; 0 for all.
         worst: Quantile of a task's recorded scores that counts as regret 1, in [0, 1); 0 for the lowest score.
         options: What the reader needs.
         space: The search space where the definition writes it down.

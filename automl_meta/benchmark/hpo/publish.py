@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from automl_meta._resources import tasks_folder
-from automl_meta.benchmark.hpo.compare import HpoSettings, plan_of, search_row, unit_path
+from automl_meta.benchmark.hpo.compare import HpoSettings, plans_of, search_row, unit_path
 from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method
 from automl_meta.benchmark.hpo.problem import Problem
@@ -152,7 +152,12 @@ def protocol_notes(
         settings: How much was run.
     """
     machine, versions = machine_record(), versions_record()
-    plans = [(p, m, plan_of(p, m, settings)) for p in problems for m in methods]
+    plans = [
+        (p, m, of_method[m.name])
+        for p in problems
+        for of_method in [plans_of(p, methods, settings)]
+        for m in methods
+    ]
     amounts = {
         slow: sorted(
             {

@@ -13,7 +13,7 @@ from optuna.samplers import RandomSampler, TPESampler
 from automl_meta.api import benchmark_hpo
 from automl_meta.benchmark.hpo.compare import (
     HpoSettings,
-    plan_of,
+    plans_of,
     read_comparison,
     run_comparison,
     unit_path,
@@ -144,12 +144,18 @@ def test_a_comparison_resumes_and_survives_a_cut_off_line(tmp_path):
     assert kept == again[-1]
 
 
-def test_slow_methods_run_less():
+def test_slow_methods_run_less_and_the_others_beside_them_on_their_tasks():
     problem = load_problem(PROBLEM)
+    definition = problem.definition
     slow = Cold("slow", lambda seed: RandomSampler(seed=seed), slow=True)
-    assert plan_of(problem, slow, HpoSettings()).trials == problem.definition.slow_trials
-    assert plan_of(problem, slow, HpoSettings()).seeds == problem.definition.slow_seeds
-    assert plan_of(problem, RANDOM, HpoSettings()).trials == problem.definition.trials
+    plans = plans_of(problem, [RANDOM, slow], HpoSettings())
+    assert plans["slow"].trials == definition.slow_trials
+    assert plans["slow"].seeds == definition.slow_seeds
+    assert plans["random"].trials == definition.trials
+    assert plans["random"].tasks == plans["slow"].tasks
+    assert len(plans["slow"].tasks) == definition.slow_tasks < len(problem.names)
+    alone = plans_of(problem, [RANDOM], HpoSettings())
+    assert len(alone["random"].tasks) == len(problem.names)
 
 
 def test_searches_made_in_another_way_are_not_mixed(tmp_path):
