@@ -20,8 +20,8 @@ from automl_meta.tasks.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl_meta.benchmark.hpo.compare import HpoSettings
     from automl_meta.benchmark.hpo.methods import Method as HpoMethod
+    from automl_meta.benchmark.hpo.plans import HpoSettings
     from automl_meta.benchmark.hpo.problem import Problem
     from automl_meta.benchmark.live import LiveSettings, Method
     from automl_meta.spaces import SearchSpace
@@ -329,7 +329,8 @@ def benchmark_hpo(
     """
     import pandas as pd
 
-    from automl_meta.benchmark.hpo.compare import HpoSettings, read_comparison, run_comparison
+    from automl_meta.benchmark.hpo.compare import read_comparison, run_comparison
+    from automl_meta.benchmark.hpo.plans import HpoSettings
     from automl_meta.benchmark.hpo.publish import (
         fix_scales,
         protocol_notes,

@@ -68,8 +68,8 @@ def run_hpo(
     limit = None if trials is None else whole(trials, "trials", low=1, where="compare")
 
     from automl_meta.api import benchmark_hpo
-    from automl_meta.benchmark.hpo.compare import HpoSettings
     from automl_meta.benchmark.hpo.definition import definition_names
+    from automl_meta.benchmark.hpo.plans import HpoSettings
     from automl_meta.benchmark.hpo.registry import methods as known_methods
     from automl_meta.cli.screen import quiet_libraries
 

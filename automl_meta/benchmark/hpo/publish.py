@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from automl_meta._resources import tasks_folder
-from automl_meta.benchmark.hpo.compare import HpoSettings, plans_of, search_row, unit_path
+from automl_meta.benchmark.hpo.compare import search_row, unit_path
 from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method
+from automl_meta.benchmark.hpo.plans import HpoSettings, plans_of
 from automl_meta.benchmark.hpo.problem import Problem
 from automl_meta.benchmark.results import KEYS, read_results
 from automl_meta.metadata.files import file_title, write_whole

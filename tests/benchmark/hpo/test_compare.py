@@ -11,17 +11,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import RandomSampler, TPESampler
 
 from automl_meta.api import benchmark_hpo
-from automl_meta.benchmark.hpo.compare import (
-    HpoSettings,
-    plans_of,
-    read_comparison,
-    run_comparison,
-    unit_path,
-)
+from automl_meta.benchmark.hpo.compare import read_comparison, run_comparison, unit_path
 from automl_meta.benchmark.hpo.definition import Definition
 from automl_meta.benchmark.hpo.methods import Cold, Past
 from automl_meta.benchmark.hpo.peers.portfolio import PortfolioThen, learn_portfolio
 from automl_meta.benchmark.hpo.peers.proposer import most_promising
+from automl_meta.benchmark.hpo.plans import HpoSettings, plans_of
 from automl_meta.benchmark.hpo.problem import Problem, TableObjective
 from automl_meta.benchmark.hpo.publish import restore_runs
 from automl_meta.benchmark.hpo.registry import methods
@@ -191,6 +186,24 @@ def test_a_problem_of_ones_own_needs_no_file(tmp_path):
     assert "Folds: mine 3" in text
     assert "mine: 6 tasks, 2 seeds, 5 trials" in text
     assert "1 trial at once" in text
+
+
+def closeness(task, configurations):
+    return np.array([-abs(c.get("x", 0.5) - 0.2 - 0.1 * task) for c in configurations])
+
+
+def test_a_function_of_ones_own_is_searched_alike_by_one_process_and_by_two(tmp_path):
+    known = mine()
+    problem = replace(known, definition=replace(known.definition, table=False), function=closeness)
+    found = []
+    for jobs in (1, 2):
+        folder = tmp_path / str(jobs)
+        settings = HpoSettings(seeds=2, jobs=jobs)
+        run_comparison([problem], [RANDOM], folder, settings)
+        found.append(read_comparison(problem, [RANDOM], folder, settings))
+    telling = ["task", "method", "seed", "trial", "score"]
+    assert found[0][telling].equals(found[1][telling])
+    assert len(found[0]) == 6 * 2 * 5
 
 
 def test_other_data_or_workers_are_refused_by_a_published_report_too(tmp_path):
