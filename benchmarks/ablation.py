@@ -25,6 +25,8 @@ from unittest.mock import patch
 import numpy as np
 import optuna
 import torch
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
 
 from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.problem import Problem
@@ -45,6 +47,7 @@ INNER_FOLDS = (0, 1)
 TRIALS = 50
 MARKS = (5, 10, 25, 50)
 SHARES = mixture.COMPONENTS
+TPE_FROM = 20
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Variation:
         algorithm: How the deep kernel adapts.
         start: Starting points.
         warps: How scores become comparable, for the response model.
+        tpe_every: From the twentieth trial on every nth is Optuna's TPE's; 0 for none.
     """
 
     name: str
@@ -64,6 +68,42 @@ class Variation:
     algorithm: Algorithm = field(default_factory=lambda: MetaSGD(initial_rate=0.01, steps=1))
     start: int = 5
     warps: Sequence[str] = WARPS
+    tpe_every: int = 0
+
+
+class Blended(optuna.samplers.BaseSampler):
+    """A sampler of ours with TPE's proposals among its own.
+
+    Args:
+        ours: The sampler.
+        every: From trial ``TPE_FROM`` on every nth is TPE's.
+    """
+
+    def __init__(self, ours: optuna.samplers.BaseSampler, every: int) -> None:
+        self._ours, self._every = ours, every
+        self._tpe = optuna.samplers.TPESampler(seed=0)
+
+    def _of(self, trial: FrozenTrial) -> optuna.samplers.BaseSampler:
+        late = trial.number >= TPE_FROM
+        return self._tpe if late and trial.number % self._every == 0 else self._ours
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Ask whose trial it is."""
+        return self._of(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Ask whose trial it is."""
+        return self._of(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, distribution: Any
+    ) -> Any:
+        """Ask whose trial it is."""
+        return self._of(trial).sample_independent(study, trial, param_name, distribution)
 
 
 def variations() -> list[Variation]:
@@ -89,6 +129,7 @@ def variations() -> list[Variation]:
             "every fifth proposal task-only",
             {(proposals, "TASK_ONLY_FROM_IF_CLOSED"): 10, (proposals, "TASK_ONLY_EVERY"): 5},
         ),
+        Variation("every fourth proposal TPE's from the twentieth on", tpe_every=4),
         Variation("no proposals by coverage", {(proposals, "COVER_EVERY"): never}),
         Variation("every fourth proposal by coverage", {(proposals, "COVER_EVERY"): 4}),
         Variation("no new structure", {shares: SHARES[:1]}),
@@ -143,7 +184,10 @@ def search(name: str, variation: Variation, fold: int) -> Sequence[list[float]]:
         start = learner.prior.warm_start(variation.start)
         rows = []
         for task in np.flatnonzero(folds == fold)[:: PROBLEMS[name]]:
-            made = Search(learner.sampler(seed=0), problem.space, start)
+            sampler = learner.sampler(seed=0)
+            if variation.tpe_every:
+                sampler = Blended(sampler, variation.tpe_every)
+            made = Search(sampler, problem.space, start)
             trace = run_search(made, problem.objective(int(task)), problem.space, TRIALS)
             worst, best = problem.scale(int(task))
             regret = normalised_regret(incumbent(trace.scores), best, worst)
