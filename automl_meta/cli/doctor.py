@@ -66,12 +66,13 @@ def _versions() -> dict[str, str]:
 def _machine() -> dict[str, str]:
     import torch
 
+    from automl_meta._words import counted
     from automl_meta.runs.result import machine_record
 
     machine = machine_record()
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
-        "cpu": f"{machine['cpu']}, {machine['cores']} usable cores",
+        "cpu": f"{machine['cpu']}, {counted(machine['cores'], 'usable core')}",
         "memory": f"{machine['memory_gib']} GiB",
         "gpu": ", ".join(gpus) or "none (not needed for fit)",
     }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from automl_meta._typing import FloatArray
+from automl_meta._words import counted
 from automl_meta.report.benchmark_numbers import (
     SOLVED,
     TIE,
@@ -41,13 +42,13 @@ def verdict(numbers: ProblemNumbers) -> list[str]:
     ours = numbers.course(numbers.ours)
     marks = [n for n in numbers.marks if n >= 5] or numbers.marks
     text = [
-        f"{numbers.n_tasks} tasks. Mean regret of {numbers.ours}: "
+        f"{counted(numbers.n_tasks, 'task')}. Mean regret of {numbers.ours}: "
         + ", ".join(f"{ours.mean[n - 1]:.4f} after {n}" for n in marks)
         + "."
     ]
     if numbers.beyond:
         text.append(
-            f"On {numbers.beyond} tasks a method found a score above the best known one; regret counts 0 there."
+            f"On {counted(numbers.beyond, 'task')} a method found a score above the best known one; regret counts 0 there."
         )
     return text
 

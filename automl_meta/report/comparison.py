@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from automl_meta import __version__
+from automl_meta._words import counted
 from automl_meta.report.comparison_tables import Comparison, Duel, compare_methods
 from automl_meta.report.head_start import head_starts, shown
 from automl_meta.report.page import render
@@ -109,7 +110,14 @@ def _values(
 ) -> dict[str, Any]:
     return {
         "title": title,
-        "subtitle": f"{found.n_tasks} tasks, {found.n_seeds} seeds, {found.n_trials} trials, {len(found.methods)} methods",
+        "subtitle": ", ".join(
+            [
+                counted(found.n_tasks, "task"),
+                counted(found.n_seeds, "seed"),
+                counted(found.n_trials, "trial"),
+                counted(len(found.methods), "method"),
+            ]
+        ),
         "baseline": baseline,
         "checkpoints": found.checkpoints,
         "verdict": _verdict(found, baseline),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl_meta._typing import JSON
+from automl_meta._words import counted
 from automl_meta.exceptions import StoreError
 from automl_meta.fewshot.result import SCHEMA
 from automl_meta.report.text import DASH, STOPPED, duration, fact_rows, number
@@ -206,6 +207,6 @@ def _appearance_row(entry: Mapping[str, Any]) -> dict[str, str]:
 def _machine(result: JSON) -> str:
     machine = result["machine"]
     return (
-        f"{machine['cpu']}, {machine['cores']} cores; computed on {result['device']} with "
+        f"{machine['cpu']}, {counted(machine['cores'], 'core')}; computed on {result['device']} with "
         f"{result['threads']} threads, {result['processes']} process(es), {result['precision']}"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl_meta._typing import JSON
+from automl_meta._words import counted
 from automl_meta.exceptions import StoreError
 from automl_meta.metarl.result import SCHEMA
 from automl_meta.report.text import DASH, STOPPED, duration, fact_rows, signed
@@ -166,7 +167,7 @@ def machine_line(result: JSON) -> str:
     """Return on what a run was made, in one line."""
     machine = result["machine"]
     return (
-        f"{machine['cpu']}, {machine['cores']} cores; computed on {result['device']} with "
+        f"{machine['cpu']}, {counted(machine['cores'], 'core')}; computed on {result['device']} with "
         f"{result['threads']} threads, {result['precision']}"
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl_meta._typing import JSON
+from automl_meta._words import counted
 from automl_meta.exceptions import StoreError
 from automl_meta.report.ensemble import ensemble_view, used_ensemble
 from automl_meta.report.text import duration, number, setting, signed
@@ -281,4 +282,4 @@ def _settings(result: JSON) -> list[tuple[str, str]]:
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']:.0f} GiB"
+    return f"{machine['cpu']}, {counted(machine['cores'], 'core')}, {machine['memory_gib']:.0f} GiB"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from automl_meta._resources import tasks_folder
+from automl_meta._words import counted
 from automl_meta.benchmark.hpo.compare import search_row, unit_path
 from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method
@@ -163,7 +164,7 @@ def protocol_notes(
         slow: sorted(
             {
                 f"{m.name + ' on ' if slow else ''}{p.definition.name}: {len(plan.tasks)} tasks, "
-                f"{_counted(plan.seeds, 'seed')}, {_counted(plan.trials, 'trial')}"
+                f"{counted(plan.seeds, 'seed')}, {counted(plan.trials, 'trial')}"
                 for p, m, plan in plans
                 if m.slow == slow
             }
@@ -188,7 +189,7 @@ def protocol_notes(
         (
             f"Fast methods: {'; '.join(amounts[False]) or 'none'}. Slow methods: {'; '.join(amounts[True]) or 'none'}. All "
             "methods of a report are compared on the tasks that all of them ran, a method with fewer trials up to its last. "
-            f"{_counted(settings.workers, 'trial')} at once."
+            f"{counted(settings.workers, 'trial')} at once."
         ),
         *(
             f"{p.definition.name}: {p.definition.score}; regret 1 is "
@@ -200,11 +201,7 @@ def protocol_notes(
             + f"; {min(p.definition.past, len(p.rows[0]))} evaluations of each past task."
             for p in problems
         ),
-        f"Machine: {machine['cpu']}, {machine['cores']} cores, one thread a search. "
+        f"Machine: {machine['cpu']}, {counted(machine['cores'], 'core')}, one thread a search. "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",
     ]
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
