@@ -154,12 +154,7 @@ def protocol_notes(
         settings: How much was run.
     """
     machine, versions = machine_record(), versions_record()
-    plans = [
-        (p, m, of_method[m.name])
-        for p in problems
-        for of_method in [plans_of(p, methods, settings)]
-        for m in methods
-    ]
+    plans = [(p, m, plans_of(p, methods, settings)[m.name]) for p in problems for m in methods]
     amounts = {
         slow: sorted(
             {
