@@ -78,7 +78,8 @@ def regret_table(found: Mapping[str, ProblemNumbers]) -> list[str]:
 
     header = ["report", "tasks", "seeds", "methods", *(f"after {n}" for n in MARKS)]
     note = "In brackets the aim, where there is one; bold: met."
-    return ["## Mean normalised regret of automl-meta", "", *markdown(header, found, row), "", note]
+    rows = [row(name, of) for name, of in found.items()]
+    return ["## Mean normalised regret of automl-meta", "", *table(header, rows), "", note]
 
 
 def closest_table(found: Mapping[str, ProblemNumbers]) -> list[str]:
@@ -144,16 +145,8 @@ def at_marks(
 ) -> list[str]:
     """Return a table with a row a report and a column a mark."""
     header = ["report", *(f"after {n}" for n in MARKS)]
-    return markdown(header, found, lambda name, of: [link(name), *(cell(of, n) for n in MARKS)])
-
-
-def markdown(
-    header: Sequence[str],
-    found: Mapping[str, ProblemNumbers],
-    row: Callable[[str, ProblemNumbers], list[str]],
-) -> list[str]:
-    """Return a table with a row a report."""
-    return table(header, [row(name, of) for name, of in found.items()])
+    rows = [[link(name), *(cell(of, n) for n in MARKS)] for name, of in found.items()]
+    return table(header, rows)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
