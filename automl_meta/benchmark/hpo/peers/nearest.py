@@ -75,8 +75,9 @@ class Memory:
         x = self._encoder.encode([o.configuration for o in observed])
         scores = np.nan_to_num(scores_of(observed), nan=-np.inf)
         rows = np.array([self._nearest_rows(trial) for trial in x])  # [n, tasks]
-        alike = [_agreement(own[rows[:, place]], scores) for place, own in enumerate(self._scores)]
-        nearest = int(np.argmax(np.array(alike) + 1e-9 * rng.uniform(size=len(alike))))
+        past = np.column_stack([own[rows[:, place]] for place, own in enumerate(self._scores)])
+        alike = _agreement(past, scores)
+        nearest = int(np.argmax(alike + 1e-9 * rng.uniform(size=len(alike))))
         order = np.argsort(-self._scores[nearest], kind="stable")
         tried = _distances(x, self._encodings[nearest][order]).min(axis=0) < 1e-9
         row = order[int(np.argmin(tried))]
@@ -96,9 +97,9 @@ def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(squared, 0.0))
 
 
-def _agreement(past: FloatArray, own: FloatArray) -> float:
-    """Return the rank correlation of the trials' scores with those of their nearest rows."""
-    a, b = rankdata(past), rankdata(own)
-    if a.std() == 0 or b.std() == 0:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
+def _agreement(past: FloatArray, own: FloatArray) -> FloatArray:
+    """Return the rank correlation of trials' scores [n] with those of their nearest rows [n, tasks]; 0 where all are equal."""
+    a, b = rankdata(past, axis=0), rankdata(own)
+    a, b = a - a.mean(axis=0), b - b.mean()
+    size = np.sqrt(np.sum(a**2, axis=0) * np.sum(b**2))
+    return np.asarray(np.divide(b @ a, size, out=np.zeros(len(size)), where=size > 0))

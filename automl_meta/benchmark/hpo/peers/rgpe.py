@@ -65,6 +65,8 @@ class Ensemble:
 
     def __init__(self, models: Sequence[TaskOnlyModel]) -> None:
         self._models = models
+        # What the past tasks' processes say of a trial never changes.
+        self._said: dict[bytes, tuple[FloatArray, FloatArray]] = {}
 
     def value(
         self, x: FloatArray, scores: FloatArray, new: FloatArray, rng: np.random.Generator
@@ -72,28 +74,43 @@ class Ensemble:
         """Return log expected improvement under the ensemble; see ``proposer.Value``."""
         own = standardised(scores)
         target = fit_task_only(x, own)
-        weights = self._weights(x, own, target, rng)
+        means, variances = self._on_trials(x)
+        weights = self._weights(means, variances, own, target, rng)
         mean, variance = np.zeros(len(new)), np.zeros(len(new))
-        best = np.zeros(len(x))
         for weight, model in zip(weights, [*self._models, target], strict=True):
             if weight > 0:
                 m, v = model.predict(new)
                 mean += weight * m
                 variance += weight**2 * v
-                best += weight * model.predict(x)[0]
+        best = weights[:-1] @ means + weights[-1] * target.predict(x)[0]
         return log_expected_improvement(mean, np.maximum(variance, 1e-10), float(best.max()))
 
+    def _on_trials(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return means and variances of the past tasks' processes at the trials, each [T, n]."""
+        for trial in x:
+            if trial.tobytes() not in self._said:
+                said = [model.predict(trial[None]) for model in self._models]
+                means, variances = np.array(said)[:, :, 0].T
+                self._said[trial.tobytes()] = means, variances
+        found = [self._said[trial.tobytes()] for trial in x]
+        return np.stack([m for m, _ in found], axis=1), np.stack([v for _, v in found], axis=1)
+
+    @staticmethod
     def _weights(
-        self, x: FloatArray, own: FloatArray, target: TaskOnlyModel, rng: np.random.Generator
+        means: FloatArray,
+        variances: FloatArray,
+        own: FloatArray,
+        target: TaskOnlyModel,
+        rng: np.random.Generator,
     ) -> FloatArray:
         """Return weights, the target's last, shape [T + 1]."""
-        n, count = len(own), len(self._models)
+        count, n = means.shape
         if n < 3:
             return np.append(np.full(count, 1.0 / count), 0.0)
         losses = np.empty((count + 1, _SAMPLES))
-        for row, model in enumerate(self._models):
-            mean, variance = model.predict(x)
-            drawn = mean + np.sqrt(variance) * rng.normal(size=(_SAMPLES, n))
+        for row in range(count):
+            spread = np.sqrt(variances[row])
+            drawn = means[row] + spread * rng.normal(size=(_SAMPLES, n))
             losses[row] = _misranked(drawn, own)
         losses[count] = _misranked(_left_out(target, rng), own)
         # Dilution prevention: a past task that is worse than the target almost surely has no say.
