@@ -200,13 +200,7 @@ def inner_problem(name: str) -> tuple[Problem, np.ndarray]:
     """Return the problem without the first outer fold, and the inner fold of each task."""
     problem = load_problem(name)
     kept = np.flatnonzero(folds_of_groups(problem.groups, problem.definition.folds) != 0)
-    inner = dataclasses.replace(
-        problem,
-        names=tuple(problem.names[i] for i in kept),
-        rows=tuple(problem.rows[i] for i in kept),
-        scores=tuple(problem.scores[i] for i in kept),
-        groups=problem.groups[kept],
-    )
+    inner = problem.part(kept)
     return inner, folds_of_groups(inner.groups, 4, seed=1)
 
 

@@ -1,7 +1,7 @@
 """A benchmark problem: tasks with recorded evaluations, and what a search on one of them sees."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -51,6 +51,26 @@ class Problem:
     function: Function | None = None
     features: tuple[Mapping[str, float], ...] = field(default=())
 
+    def part(self, tasks: IntArray) -> "Problem":
+        """Return the problem with some of its tasks, numbered anew from 0.
+
+        Args:
+            tasks: Their numbers here.
+
+        Example:
+            Folds within training tasks: ``problem.part(np.flatnonzero(folds != 0))``.
+        """
+        tasks = np.asarray(tasks, dtype=np.int64)
+        return replace(
+            self,
+            names=tuple(self.names[t] for t in tasks),
+            rows=tuple(self.rows[t] for t in tasks),
+            scores=tuple(self.scores[t] for t in tasks),
+            groups=self.groups[tasks],
+            function=None if self.function is None else _renumbered(self.function, tasks),
+            features=tuple(self.features[t] for t in tasks) if self.features else (),
+        )
+
     def past(self, task: int) -> PastTask:
         """Return what methods may learn of a task.
 
@@ -79,6 +99,11 @@ class Problem:
         """
         worst = np.nanquantile(self.scores[task], self.definition.worst)
         return float(worst), float(np.nanmax(self.scores[task]))
+
+
+def _renumbered(function: Function, tasks: IntArray) -> Function:
+    """Return the function of some tasks, numbered from 0."""
+    return lambda task, configurations: function(int(tasks[task]), configurations)
 
 
 class TableObjective:

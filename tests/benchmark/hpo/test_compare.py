@@ -206,6 +206,29 @@ def test_a_function_of_ones_own_is_searched_alike_by_one_process_and_by_two(tmp_
     assert len(found[0]) == 6 * 2 * 5
 
 
+def test_a_part_of_a_problem_evaluates_its_own_tasks():
+    known = mine()
+    described = tuple({"place": float(i)} for i in range(6))
+    open_one = replace(
+        known,
+        definition=replace(known.definition, table=False),
+        function=closeness,
+        features=described,
+    )
+    for problem in (known, open_one):
+        part = problem.part(np.array([1, 4]))
+        assert part.names == ("b", "e")
+        for own, there in ((0, 1), (1, 4)):
+            assert part.scale(own) == problem.scale(there)
+            assert part.past(own).features == problem.past(there).features
+            proposal = {"kind": "b", "x": 0.3}
+            scores = [
+                p.objective(t).evaluate(proposal)[1] for p, t in ((part, own), (problem, there))
+            ]
+            assert scores[0] == scores[1]
+    assert open_one.objective(0).evaluate(proposal)[1] != scores[0]
+
+
 def test_other_data_or_workers_are_refused_by_a_published_report_too(tmp_path):
     settings = HpoSettings(seeds=1, trials=3)
     benchmark_hpo([mine()], [RANDOM], tmp_path, settings=settings)
