@@ -14,7 +14,7 @@ import dataclasses
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
@@ -26,7 +26,7 @@ import optuna
 import torch
 from variations import Blended, Variation, draws_by, variations
 
-from automl_meta._typing import FloatArray
+from automl_meta._typing import Configuration, FloatArray
 from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import START_IN_SPACE, START_ON_TABLE
 from automl_meta.benchmark.hpo.problem import Problem
@@ -81,28 +81,50 @@ def measured(name: str, variation: Variation, runs: Path) -> np.ndarray:
 
 def search(name: str, variation: Variation, fold: int) -> Sequence[list[float]]:
     """Learn on the other inner folds and search on the tasks of this one."""
-    problem, folds = inner_problem(name)
+    problem, _ = inner_problem(name)
+    known = learned(name, fold, variation.algorithm, variation.learning, variation.seed)
+    learner = with_warps(known, variation.warps)
+
+    def make() -> optuna.samplers.BaseSampler:
+        sampler = learner.sampler(seed=variation.seed)
+        return Blended(sampler, variation.tpe_every) if variation.tpe_every else sampler
+
     with ExitStack() as stack:
         for (module, constant), value in variation.constants.items():
             stack.enter_context(patch.object(module, constant, value))
-        known = learned(name, fold, variation.algorithm, variation.learning, variation.seed)
-        learner = with_warps(known, variation.warps)
         if variation.learned_steps:
             steps = partial(draws_by, steps_of(name, fold))
             stack.enter_context(patch.object(acquisition, "_draws", steps))
         usual = START_ON_TABLE if problem.definition.table else START_IN_SPACE
         start = learner.prior.warm_start(variation.start or usual)
-        rows = []
-        for task in np.flatnonzero(folds == fold)[:: PROBLEMS[name]]:
-            sampler = learner.sampler(seed=variation.seed)
-            if variation.tpe_every:
-                sampler = Blended(sampler, variation.tpe_every)
-            made = Search(sampler, problem.space, start)
-            trace = run_search(made, problem.objective(int(task)), problem.space, TRIALS)
-            worst, best = scales(name)[problem.names[task]]
-            regret = normalised_regret(incumbent(trace.scores), best, worst)
-            rows.append([float(regret[n - 1]) for n in MARKS])
-    return rows
+        regrets = searched(name, fold, make, start, TRIALS)
+    return [[float(row[n - 1]) for n in MARKS] for row in regrets]
+
+
+def searched(
+    name: str,
+    fold: int,
+    make: Callable[[], optuna.samplers.BaseSampler],
+    start: Sequence[Configuration],
+    trials: int,
+) -> FloatArray:
+    """Return the regret after each trial on every nth task of a fold, shape [tasks, trials].
+
+    Args:
+        name: The problem.
+        fold: The inner fold.
+        make: A sampler for each search.
+        start: Starting points.
+        trials: Of each search.
+    """
+    problem, folds = inner_problem(name)
+    rows = []
+    for task in np.flatnonzero(folds == fold)[:: PROBLEMS[name]]:
+        made = Search(make(), problem.space, list(start))
+        trace = run_search(made, problem.objective(int(task)), problem.space, trials)
+        worst, best = scales(name)[problem.names[task]]
+        rows.append(normalised_regret(incumbent(trace.scores), best, worst))
+    return np.array(rows)
 
 
 @cache

@@ -26,10 +26,10 @@ from unittest.mock import patch
 import numpy as np
 import optuna
 import torch
-from ablation import MARKS, PROBLEMS, ROOT, TRIALS, inner_problem
+from ablation import MARKS, ROOT, TRIALS, inner_problem, searched
 
 from automl_meta._typing import Configuration, FloatArray
-from automl_meta.benchmark.hpo.search import Search, run_search
+from automl_meta.benchmark.hpo.methods import START_ON_TABLE
 from automl_meta.prior import Observation, acquisition, mixture
 from automl_meta.prior import prior as proposals
 from automl_meta.prior.observations import support_of
@@ -37,10 +37,10 @@ from automl_meta.prior.past_portfolio import coverage
 from automl_meta.prior.prior import Prior
 from automl_meta.search import MetaLearner
 from automl_meta.spaces import Region
-from automl_meta.statistics import bootstrap_interval, incumbent, normalised_regret
+from automl_meta.statistics import bootstrap_interval
 
 TABLES = ("rbv2_xgboost-pool", "oboe")
-START, LEARNED_ON = 5, 25
+LEARNED_ON = 25
 #: Judged fold to the one that the weights are chosen on; learners for choosing know the other two alone.
 CHOSEN_ON = {0: 1, 1: 0}
 SHIPPED = {"shift": 0.0, "spread": 1.0, "cover": 0.0, "lasting": 10.0, "deep": 0.25}
@@ -147,8 +147,8 @@ def weights_for(
 
     def objective(trial: optuna.Trial) -> float:
         weights = {name: trial.suggest_float(name, *ends) for name, ends in RANGES.items()}
-        regrets = searched(problem, seen, CHOSEN_ON[fold], weights, LEARNED_ON)
-        return float(regrets[:, START - 1 :].mean())
+        regrets = regrets_with(problem, seen, CHOSEN_ON[fold], weights, LEARNED_ON)
+        return float(regrets[:, START_ON_TABLE - 1 :].mean())
 
     done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     study.optimize(objective, n_trials=max(n_choices - len(done), 0))
@@ -167,21 +167,19 @@ def judged(problem: str, name: str, weights: dict[int, dict[str, float]], runs: 
         rows = []
         for fold, of_fold in weights.items():
             seen = tuple(f for f in range(4) if f != fold)
-            regrets = searched(problem, seen, fold, of_fold, TRIALS)
+            regrets = regrets_with(problem, seen, fold, of_fold, TRIALS)
             rows += regrets[:, np.array(MARKS) - 1].tolist()
         path.write_text(json.dumps(rows))
     return np.array(json.loads(path.read_text()))
 
 
-def searched(
+def regrets_with(
     name: str, seen: tuple[int, ...], fold: int, weights: dict[str, float], trials: int
 ) -> FloatArray:
-    """Return the regret after each trial on every task of a fold, [tasks, trials], by a learner of other folds."""
-    problem, folds = inner_problem(name)
+    """Return the regret after each trial on the tasks of a fold, [tasks, trials], by a learner of other folds."""
     prior = learned(name, seen).prior
     own = {f.name: getattr(prior, f.name) for f in dataclasses.fields(prior)}
     learner = MetaLearner(Weighed(**own, cover=weights["cover"], lasting=weights["lasting"]))
-    start, rows = learner.prior.warm_start(START), []
     plain = acquisition.log_expected_improvement
 
     def improvement(mean: FloatArray, variance: FloatArray, best: float) -> FloatArray:
@@ -192,12 +190,8 @@ def searched(
         for module in (acquisition, mixture):
             stack.enter_context(patch.object(module, "log_expected_improvement", improvement))
         stack.enter_context(patch.object(proposals, "TRANSFER_WEIGHT", weights["deep"]))
-        for task in np.flatnonzero(folds == fold)[:: PROBLEMS[name]]:
-            made = Search(learner.sampler(seed=0), problem.space, start)
-            trace = run_search(made, problem.objective(int(task)), problem.space, trials)
-            worst, best = problem.scale(int(task))
-            rows.append(normalised_regret(incumbent(trace.scores), best, worst))
-    return np.array(rows)
+        start = learner.prior.warm_start(START_ON_TABLE)
+        return searched(name, fold, lambda: learner.sampler(seed=0), start, trials)
 
 
 @cache
