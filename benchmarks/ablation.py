@@ -34,6 +34,7 @@ from automl_meta.benchmark.hpo.publish import scales_of
 from automl_meta.benchmark.hpo.search import Search, run_search
 from automl_meta.benchmark.hpo.sources import load_problem
 from automl_meta.metadata.files import file_title
+from automl_meta.metadata.past import PastTask
 from automl_meta.metalearn import Algorithm
 from automl_meta.prior import acquisition
 from automl_meta.search import MetaLearner
@@ -44,6 +45,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS = {"rbv2_xgboost-pool": 1, "oboe": 2, "lcbench": 1}
 #: Judged inner folds; of a problem with few tasks all four.
 INNER_FOLDS = {"rbv2_xgboost-pool": (0, 1), "oboe": (0, 1), "lcbench": (0, 1, 2, 3)}
+N_INNER = 4
 TRIALS = 50
 MARKS = (5, 10, 25, 50)
 
@@ -82,7 +84,7 @@ def measured(name: str, variation: Variation, runs: Path) -> np.ndarray:
 def search(name: str, variation: Variation, fold: int) -> Sequence[list[float]]:
     """Learn on the other inner folds and search on the tasks of this one."""
     problem, _ = inner_problem(name)
-    known = learned(name, fold, variation.algorithm, variation.learning, variation.seed)
+    known = learned(name, others(fold), variation.algorithm, variation.learning, variation.seed)
     learner = with_warps(known, variation.warps)
 
     def make() -> optuna.samplers.BaseSampler:
@@ -133,7 +135,7 @@ def inner_problem(name: str) -> tuple[Problem, np.ndarray]:
     problem = load_problem(name)
     kept = np.flatnonzero(folds_of_groups(problem.groups, problem.definition.folds) != 0)
     inner = problem.part(kept)
-    return inner, folds_of_groups(inner.groups, 4, seed=1)
+    return inner, folds_of_groups(inner.groups, N_INNER, seed=1)
 
 
 @cache
@@ -142,22 +144,32 @@ def scales(name: str) -> dict[str, tuple[float, float]]:
     return scales_of(inner_problem(name)[0])
 
 
+def past_tasks(name: str, seen: tuple[int, ...]) -> list[PastTask]:
+    """Return the tasks of some inner folds."""
+    problem, folds = inner_problem(name)
+    return [problem.past(int(t)) for t in np.flatnonzero(np.isin(folds, seen))]
+
+
+def others(fold: int) -> tuple[int, ...]:
+    """Return all inner folds but one."""
+    return tuple(f for f in range(N_INNER) if f != fold)
+
+
 @cache
 def learned(
     name: str,
-    fold: int,
-    algorithm: Algorithm,
-    constants: tuple[tuple[Any, str, Any], ...],
-    seed: int,
+    seen: tuple[int, ...],
+    algorithm: Algorithm | None = None,
+    constants: tuple[tuple[Any, str, Any], ...] = (),
+    seed: int = 0,
 ) -> MetaLearner:
-    """Return a learner of the other inner folds; the same one for all that searches differently."""
-    problem, folds = inner_problem(name)
-    tasks = [problem.past(int(t)) for t in np.flatnonzero(folds != fold)]
+    """Return a learner of some inner folds; the same one for all that searches differently."""
+    problem, _ = inner_problem(name)
     with ExitStack() as stack:
         for module, constant, value in constants:
             stack.enter_context(patch.object(module, constant, value))
         return MetaLearner.from_tasks(
-            tasks,
+            past_tasks(name, seen),
             problem.space,
             algorithm=algorithm,
             refine=not problem.definition.table,
@@ -168,10 +180,8 @@ def learned(
 @cache
 def steps_of(name: str, fold: int) -> FloatArray:
     """Return how far the best fiftieth of each past task's configurations lie apart, in each parameter; mean 1, [p]."""
-    problem, folds = inner_problem(name)
     apart = []
-    for number in np.flatnonzero(folds != fold):
-        task = problem.past(int(number))
+    for task in past_tasks(name, others(fold)):
         best = task.best_units(max(10, len(task.scores) // 50))
         apart.append(np.nanstd(best, axis=0))
     mean = np.nanmean(apart, axis=0)

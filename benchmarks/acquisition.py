@@ -2,7 +2,7 @@
 
 On a table a proposal is the row of greatest
 
-    log E[max(f - best - shift s, 0)], with s times spread as the deviation, + cover exp(-trial / lasting) log(coverage),
+    log E[max(f - best - shift s, 0)], with s = spread times the posterior's deviation, + cover exp(-trial / lasting) log(coverage),
 
 where the deep kernel has a share of the first term. The five numbers are chosen so that whole searches end well: mean
 regret after 5 to 25 trials on the tasks of one inner fold, by a learner of two others. Judged they are on a fold that
@@ -19,14 +19,13 @@ import logging
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import optuna
 import torch
-from ablation import MARKS, ROOT, TRIALS, inner_problem, searched
+from ablation import MARKS, N_INNER, ROOT, TRIALS, learned, others, searched
 
 from automl_meta._typing import Configuration, FloatArray
 from automl_meta.benchmark.hpo.methods import START_ON_TABLE
@@ -143,7 +142,7 @@ def weights_for(
     )
     if not study.trials:
         study.enqueue_trial(SHIPPED)
-    seen = tuple(f for f in range(4) if f not in {fold, CHOSEN_ON[fold]})
+    seen = tuple(f for f in range(N_INNER) if f not in {fold, CHOSEN_ON[fold]})
 
     def objective(trial: optuna.Trial) -> float:
         weights = {name: trial.suggest_float(name, *ends) for name, ends in RANGES.items()}
@@ -166,8 +165,7 @@ def judged(problem: str, name: str, weights: dict[int, dict[str, float]], runs: 
     if not path.exists():
         rows = []
         for fold, of_fold in weights.items():
-            seen = tuple(f for f in range(4) if f != fold)
-            regrets = regrets_with(problem, seen, fold, of_fold, TRIALS)
+            regrets = regrets_with(problem, others(fold), fold, of_fold, TRIALS)
             rows += regrets[:, np.array(MARKS) - 1].tolist()
         path.write_text(json.dumps(rows))
     return np.array(json.loads(path.read_text()))
@@ -192,14 +190,6 @@ def regrets_with(
         stack.enter_context(patch.object(proposals, "TRANSFER_WEIGHT", weights["deep"]))
         start = learner.prior.warm_start(START_ON_TABLE)
         return searched(name, fold, lambda: learner.sampler(seed=0), start, trials)
-
-
-@cache
-def learned(name: str, seen: tuple[int, ...]) -> MetaLearner:
-    """Return a learner of some inner folds."""
-    problem, folds = inner_problem(name)
-    tasks = [problem.past(int(t)) for t in np.flatnonzero(np.isin(folds, seen))]
-    return MetaLearner.from_tasks(tasks, problem.space, refine=False)
 
 
 def write_report(lines: Sequence[str], n_choices: int, problems: str, path: Path) -> None:
