@@ -53,6 +53,37 @@ class InvalidParameterError(AutomlMetaError, ValueError):
         )
 
 
+def check_int(
+    value: object, name: str, where: str, low: int, high: int | None = None, *, remedy: str = ""
+) -> int:
+    """Return a whole number if it lies in its range.
+
+    Args:
+        value: What was received. True and False are no numbers here.
+        name: Name of the parameter as the caller wrote it.
+        where: Function or command that received it.
+        low: Least value.
+        high: Greatest value; None for none.
+        remedy: What to do, where that is more than to try ``low``.
+
+    Raises:
+        InvalidParameterError: If it is no int, or out of range.
+
+    Example:
+        >>> check_int(5, "folds", "fit", 2)
+        5
+        >>> check_int(True, "folds", "fit", 2, 50)
+        Traceback (most recent call last):
+        automl_meta.exceptions.InvalidParameterError: The 'folds' parameter of fit must be an int from 2 to 50. \
+Got True instead. Try folds=2.
+    """
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if number is not None and number >= low and (high is None or number <= high):
+        return number
+    rule = f"an int >= {low}" if high is None else f"an int from {low} to {high}"
+    raise InvalidParameterError.of(name, where, rule, value, remedy or f"Try {name}={low}.")
+
+
 def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
     """Refuse a record of settings with a number that is too small.
 
@@ -62,12 +93,10 @@ def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
         least: Attribute to the smallest whole number that it may be.
 
     Raises:
-        InvalidParameterError: For the first attribute below its least value.
+        InvalidParameterError: For the first attribute that is no int or below its least value.
     """
     for name, low in least.items():
-        value = getattr(record, name)
-        if value < low:
-            raise InvalidParameterError.of(name, where, f"an int >= {low}", value, f"Try {low}.")
+        check_int(getattr(record, name), name, where, low, remedy=f"Try {low}.")
 
 
 def check_types(values: Mapping[str, object], records: tuple[type, ...], where: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from automl_meta import metalearn
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 from automl_meta.fewshot.controller import MANNSizes
 from automl_meta.fewshot.embedded import EmbeddedLearner, Head
 from automl_meta.fewshot.learners import GradientLearner, Learner
@@ -171,9 +171,7 @@ def _context_size(settings: FewShotSettings) -> int:
     """Return the numbers of a context, or the prompts, that adapt: the CAVIA paper's, unless told otherwise."""
     default = 8 if settings.learner == "prompts" else 5 if settings.is_regression else 100
     size = settings.options.get("size", default)
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise InvalidParameterError.of("size", "fewshot", "an int >= 1", size, f"Try {default}.")
-    return size
+    return check_int(size, "size", "fewshot", 1, remedy=f"Try {default}.")
 
 
 def _chunk(settings: FewShotSettings, device: torch.device) -> int | None:

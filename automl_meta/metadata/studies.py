@@ -1,8 +1,10 @@
 """Optuna studies as past tasks, and the common space of several studies."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,10 @@ from automl_meta.metadata.fold_scores import fold_scores
 from automl_meta.metadata.past import PastTask, past_task
 from automl_meta.spaces import Condition, SearchSpace, units
 
+_logger = logging.getLogger(__name__)
+
+#: User attribute of a study: names to numbers that describe its task; ``fit`` writes it.
+TASK_FEATURES = "task_features"
 #: Orders in which trials with and without a parameter could stand: of so many one is no chance any more.
 _LEAST_ORDERS = 1000
 #: Whole numbers on which a parameter may hang have so many values at most, as numbers of layers have.
@@ -42,7 +48,8 @@ def past_tasks_of_studies(
         studies: Studies with one objective each, of either direction.
         space: The common space.
         score_of: (trial, sign) to the trial's score, greater is better, None for a failed one.
-        features: Study name to numbers that describe its task.
+        features: Study name to numbers that describe its task, in the place of those that a study carries itself, in
+            its user attribute ``task_features``.
 
     Returns:
         One task a study, without evaluations where it has no finished trial within the space, with fold scores where
@@ -57,9 +64,25 @@ def past_tasks_of_studies(
         trials = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and t.params]
         scores = [score_of(trial, sign) for trial in trials]
         given = (features or {}).get(study.study_name)
-        task = past_task(name, [trial.params for trial in trials], scores, space, given)
+        described = _carried_features(study) if given is None else given
+        task = past_task(name, [trial.params for trial in trials], scores, space, described)
         tasks.append(replace(task, folds=fold_scores(trials, sign)))
     return tasks
+
+
+def _carried_features(study: Study) -> dict[str, float]:
+    """Return the numbers with which a study describes its own task; what is none is passed by with a warning."""
+    carried = study.user_attrs.get(TASK_FEATURES, {})
+    if isinstance(carried, Mapping):
+        odd = [n for n, v in carried.items() if isinstance(v, bool) or not isinstance(v, Real)]
+        if not odd:
+            return {str(name): float(value) for name, value in carried.items()}
+    _logger.warning(
+        "The user attribute '%s' of study '%s' is no table of names and numbers, and is passed by.",
+        TASK_FEATURES,
+        study.study_name,
+    )
+    return {}
 
 
 def common_space(studies: Sequence[Study], name: str = "studies") -> SearchSpace:

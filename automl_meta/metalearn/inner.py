@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 from automl_meta.metalearn.params import Params, TaskLoss, loss_at
 
 #: Learning rates of the inner loop. Steps beyond the end of a sequence use its last element.
@@ -256,6 +256,4 @@ def check_steps(steps: int, where: str, *, least: int = 1) -> int:
         >>> check_steps(5, "MAML")
         5
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
-        raise InvalidParameterError.of("steps", where, f"an int >= {least}", steps, "Try 5.")
-    return steps
+    return check_int(steps, "steps", where, least, remedy="Try 5.")

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 
 #: Name to tensor. Task-batched where every leaf carries a leading task axis.
 Params: TypeAlias = dict[str, Tensor]
@@ -128,10 +128,8 @@ def expand(params: Mapping[str, Tensor], n_tasks: int) -> Params:
         >>> expand({"w": torch.zeros(3)}, 2)["w"].shape
         torch.Size([2, 3])
     """
-    if isinstance(n_tasks, bool) or not isinstance(n_tasks, int) or n_tasks < 1:
-        raise InvalidParameterError.of(
-            "n_tasks", "expand", "an int >= 1", n_tasks, "Give the number of tasks in the batch."
-        )
+    remedy = "Give the number of tasks in the batch."
+    check_int(n_tasks, "n_tasks", "expand", 1, remedy=remedy)
     return {name: leaf.expand(n_tasks, *leaf.shape) for name, leaf in params.items()}
 
 

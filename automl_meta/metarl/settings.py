@@ -1,10 +1,10 @@
 """What a meta-reinforcement-learning run is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from automl_meta.exceptions import InvalidParameterError, check_types
+from automl_meta.exceptions import InvalidParameterError, check_least, check_types
 from automl_meta.training import TrainingSettings
 
 LearnerName = Literal["rl2", "snail", "maml-rl", "e-maml", "promp"]
@@ -68,7 +68,7 @@ class AdaptationSettings:
 
     def __post_init__(self) -> None:
         check_types(vars(self), (AdaptationSettings,), "metarl")
-        _check_whole(self, {"inner_steps": 1, "epochs": 1, "test_steps": self.inner_steps})
+        check_least(self, "metarl", {"inner_steps": 1, "epochs": 1, "test_steps": self.inner_steps})
         for name in ("inner_rate", "clip"):
             if not 0 < getattr(self, name) <= _LARGEST:
                 rule, value = f"a number > 0, at most {_LARGEST:g}", getattr(self, name)
@@ -140,7 +140,7 @@ class MetaRLSettings:
         least |= dict.fromkeys(("validation_trials", "test_trials"), 2)
         least |= dict.fromkeys(("episodes", "episode_steps", "hidden"), 1)
         least |= {n: 1 for n in ("threads", "train_episodes") if getattr(self, n) is not None}
-        _check_whole(self, least | {"seed": 0})
+        check_least(self, "metarl", least | {"seed": 0})
         for name, names in _CHOICES.items():
             if getattr(self, name) not in names:
                 rule, value = f"one of {', '.join(names)}", getattr(self, name)
@@ -210,14 +210,6 @@ class MetaRLSettings:
             progress: Share of the training that is done, in [0, 1].
         """
         return self.entropy + progress * (self.entropy_end - self.entropy)
-
-
-def _check_whole(record: object, least: Mapping[str, int]) -> None:
-    for name, low in least.items():
-        value = getattr(record, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            rule = f"an int >= {low}"
-            raise InvalidParameterError.of(name, "metarl", rule, value, f"Try {max(low, 10)}.")
 
 
 def _check_weights(record: object, names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_meta._typing import JSON, FloatArray
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 from automl_meta.metadata.past import PastTask
 from automl_meta.metalearn import Algorithm, MetaParams, MetaSGD
 from automl_meta.prior.conditioning import learn_conditioner
@@ -126,13 +126,8 @@ def _check_options(algorithm: object, n_start: object, seed: object) -> None:
     ):
         rule, remedy = "an algorithm of automl_meta.metalearn, or None", "Try MetaSGD()."
         raise InvalidParameterError.of("algorithm", where, rule, algorithm, remedy)
-    if isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1:
-        raise InvalidParameterError.of(
-            "warm_start", where, "an int >= 1", n_start, "Try warm_start=5."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEEDS:
-        rule = f"an int from 0 to {_SEEDS - 1}"
-        raise InvalidParameterError.of("seed", where, rule, seed, "Try seed=0.")
+    check_int(n_start, "warm_start", where, 1, remedy="Try warm_start=5.")
+    check_int(seed, "seed", where, 0, _SEEDS - 1)
 
 
 def _learn_surrogate(

@@ -176,9 +176,11 @@ class _Run:
         journal = self.request.folder / JOURNAL
         if self.request.resume:
             return self._reopen(open_storage(journal, resume=True))
-        searcher = self._searcher(0)
+        request = self._search_request(0)
+        searcher = make_searcher(request)
         try:
-            study = open_study(open_storage(journal, resume=False), searcher, self._identity())
+            storage = open_storage(journal, resume=False)
+            study = open_study(storage, searcher, self._identity(), request.features)
             self._queue(study, searcher)
         except AutomlMetaError:
             journal.unlink(missing_ok=True)  # nothing was searched: the folder stays usable
@@ -191,25 +193,24 @@ class _Run:
             self.settings.check_resumes(stored["settings"])
             check_same_task(stored, identity)
             earlier = n_trials(storage)
-        searcher = self._searcher(earlier)
-        study = open_study(storage, searcher, identity)
+        request = self._search_request(earlier)
+        searcher = make_searcher(request)
+        study = open_study(storage, searcher, identity, request.features)
         sweep_stale(study)
         if not study.user_attrs.get("warm_started"):
             self._queue(study, searcher)
         return study, searcher
 
-    def _searcher(self, earlier: int) -> Searcher:
-        return make_searcher(
-            SearchRequest(
-                prior=self.settings.prior,
-                task=self.task,
-                family=self.family,
-                space=self.space,
-                seed=self.settings.seed,
-                trials=self.settings.trials,
-                folds=self.settings.folds,
-                earlier=earlier,
-            )
+    def _search_request(self, earlier: int) -> SearchRequest:
+        return SearchRequest(
+            prior=self.settings.prior,
+            task=self.task,
+            family=self.family,
+            space=self.space,
+            seed=self.settings.seed,
+            trials=self.settings.trials,
+            folds=self.settings.folds,
+            earlier=earlier,
         )
 
     def _queue(self, study: optuna.Study, searcher: Searcher) -> None:

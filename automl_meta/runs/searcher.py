@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,11 @@ class SearchRequest:
     trials: int
     folds: int
     earlier: int = 0
+
+    @cached_property
+    def features(self) -> dict[str, float]:
+        """Meta-features of the task."""
+        return meta_features(self.task)
 
 
 @dataclass(frozen=True)
@@ -215,11 +221,10 @@ def _learned(
 ) -> Searcher:
     from automl_meta.search import MetaSampler
 
-    features = meta_features(request.task)
     n = min(learner.prior.n_start if n_starts is None else n_starts, request.trials)
-    starts = learner.prior.warm_start(n, features, space=request.space)
-    # Every task has all its meta-features, and a learner of past searches may know none of them.
-    prior = learner.prior.conditioned(features)
+    starts = learner.prior.warm_start(n, request.features, space=request.space)
+    # A learner of past searches that were no fits may know none of them.
+    prior = learner.prior.conditioned(request.features)
     return Searcher(
         sampler=MetaSampler(prior, space=request.space, seed=request.seed),
         pruner=learner.pruner(n_folds=request.folds),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from automl_meta._typing import JSON
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 
 #: Settings that a resumed run may change: they say how long to search and what is made of it, not what
 #: is searched.
@@ -49,16 +49,30 @@ class FitSettings:
     memory_limit: int | None = 4096
 
     def __post_init__(self) -> None:
-        _whole("trials", self.trials, 1, 1_000_000, "Try --trials 30.")
-        _whole("folds", self.folds, 2, 50, "Try --folds 5.")
-        _whole("seed", self.seed, 0, 2**32 - 1, "Try --seed 0.")
-        _whole("jobs", self.jobs, 1, 1024, "Try --jobs 1.")
-        _whole("ensemble", self.ensemble, 1, 1000, "Try --ensemble 10; 1 is the single best trial.")
+        check_int(self.trials, "trials", "fit", 1, 1_000_000, remedy="Try --trials 30.")
+        check_int(self.folds, "folds", "fit", 2, 50, remedy="Try --folds 5.")
+        check_int(self.seed, "seed", "fit", 0, 2**32 - 1, remedy="Try --seed 0.")
+        check_int(self.jobs, "jobs", "fit", 1, 1024, remedy="Try --jobs 1.")
+        check_int(
+            self.ensemble,
+            "ensemble",
+            "fit",
+            1,
+            1000,
+            remedy="Try --ensemble 10; 1 is the single best trial.",
+        )
         _seconds("trial_time_limit", self.trial_time_limit, "Try --trial-time-limit 5m.")
         if self.timeout is not None:
             _seconds("timeout", self.timeout, "Try --timeout 10m.")
         if self.memory_limit is not None:
-            _whole("memory_limit", self.memory_limit, 64, 2**31, "Try --memory-limit 4096.")
+            check_int(
+                self.memory_limit,
+                "memory_limit",
+                "fit",
+                64,
+                2**31,
+                remedy="Try --memory-limit 4096.",
+            )
 
     def to_json(self) -> JSON:
         """Return the settings as the ``settings`` object of ``result.json``."""
@@ -84,12 +98,6 @@ class FitSettings:
                     mine,
                     f"Try --{flag} {theirs}, or start a new run in another --output.",
                 )
-
-
-def _whole(name: str, value: Any, low: int, high: int, remedy: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        rule = f"an int from {low} to {high}" if high < 1_000_000 else f"an int >= {low}"
-        raise InvalidParameterError.of(name, "fit", rule, value, remedy)
 
 
 def _seconds(name: str, value: Any, remedy: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from optuna import Study
 from optuna.storages import BaseStorage
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 from automl_meta.metadata.past import PastTask, past_tasks_of_frame
 from automl_meta.metadata.studies import (
     check_studies,
@@ -100,7 +100,8 @@ class MetaLearner:
             algorithm: How the deep-kernel surrogate adapts to a new task's trials; Meta-SGD by default.
             warm_start: How many starting points ``warm_start`` queues where it is not told, >= 1.
             task_features: Study name to numbers that describe its task: what ``warm_start`` and ``sampler`` are then told
-                of a new task decides what they expect.
+                of a new task decides what they expect. A study that is not named may carry its own, in its user
+                attribute ``task_features``.
             seed: Seed of the training.
 
         Raises:
@@ -355,10 +356,7 @@ class MetaLearner:
         """
         if n is None:
             n = self._prior.n_start
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise InvalidParameterError.of(
-                "n", "MetaLearner.warm_start", "an int >= 1", n, "Try n=5."
-            )
+        check_int(n, "n", "MetaLearner.warm_start", 1, remedy="Try n=5.")
         _check_space(space, "MetaLearner.warm_start")
         _check_study(study, "MetaLearner.warm_start")
         searched = self.space if space is None else space

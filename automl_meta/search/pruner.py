@@ -6,7 +6,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import check_int
 from automl_meta.metadata.fold_scores import reports_of
 from automl_meta.prior.pruning import FIRST_STEP
 from automl_meta.search.history import sign_of
@@ -48,12 +48,8 @@ class MetaPruner(BasePruner):
     """
 
     def __init__(self, model: PruningModel, *, n_folds: int) -> None:
-        if isinstance(n_folds, bool) or not isinstance(n_folds, int) or n_folds < 2:
-            raise InvalidParameterError.of(
-                "n_folds", "MetaPruner", "an int >= 2", n_folds, "Try n_folds=5."
-            )
         self._model = model
-        self._n_folds = n_folds
+        self._n_folds = check_int(n_folds, "n_folds", "MetaPruner", 2, remedy="Try n_folds=5.")
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Tell whether a trial should stop now.

@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta._typing import ParamValue
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 from automl_meta.prior import Observation
 from automl_meta.search import history
 from automl_meta.search.attributes import (
@@ -92,10 +92,8 @@ class MetaSampler(BaseSampler):
         seed: int | None = None,
         n_startup_trials: int = 10,
     ) -> None:
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-            raise InvalidParameterError.of(
-                "seed", "MetaSampler", "None or an int >= 0", seed, "Try seed=0."
-            )
+        if seed is not None:
+            check_int(seed, "seed", "MetaSampler", 0, remedy="Try seed=0, or None.")
         self._prior = prior
         self._space = prior.space if space is None else space
         self._known = _known_to_both(prior.space, self._space)

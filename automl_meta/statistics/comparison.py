@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from automl_meta._typing import FloatArray
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,7 @@ def bootstrap_interval(
         raise InvalidParameterError.of(
             "level", "bootstrap_interval", "a number in (0, 1)", level, "Try 0.95."
         )
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 1:
-        raise InvalidParameterError.of(
-            "resamples", "bootstrap_interval", "an int >= 1", resamples, "Try 10000."
-        )
+    check_int(resamples, "resamples", "bootstrap_interval", 1, remedy="Try 10000.")
     difference = _paired(ours, theirs, "bootstrap_interval")
     drawn = rng.integers(difference.size, size=(resamples, difference.size))
     means = difference[drawn].mean(axis=1)

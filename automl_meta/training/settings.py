@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_int
 
 Schedule = Literal["constant", "cosine", "linear"]
 OptimizerName = Literal["adam", "adamw", "sgd"]
@@ -58,9 +58,8 @@ class TrainingSettings:
         for name in ("steps", "validate_every", "patience", "checkpoint_every", "log_every"):
             value = getattr(self, name)
             optional = name in {"steps", "patience"} and value is None
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not optional and (not whole or value < 1):
-                raise _wrong(name, "an int >= 1", value, "Try 100.")
+            if not optional:
+                check_int(value, name, "TrainingSettings", 1, remedy="Try 100.")
         for name in ("learning_rate", "clip_norm", "seconds"):
             value = getattr(self, name)
             optional = name != "learning_rate" and value is None

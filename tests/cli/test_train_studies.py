@@ -150,6 +150,7 @@ def earlier_fit(folder, family, seed, kind="binary", n_trials=9):
         storage=JournalStorage(backend),
         sampler=optuna.samplers.RandomSampler(seed=seed),
     )
+    study.set_user_attr("task_features", {"log_rows": 2.0 + seed})
     study.optimize(folds_of, n_trials=n_trials)
     (folder / "result.json").write_text(
         json.dumps({"settings": {"family": family}, "task": {"kind": kind}})
@@ -164,6 +165,15 @@ def test_runs_of_one_family_are_each_learned_from_once(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "2 studies, 18 trials" in shown
     assert "It never prunes: too few studies reported fold scores." in shown
+
+
+def test_runs_describe_their_tasks_themselves(tmp_path):
+    runs = [earlier_fit(tmp_path / name, "knn", i) for i, name in enumerate("ab")]
+    words = [word for path in runs for word in ("--from-runs", path)]
+    assert run(["train", *words, "--output", str(tmp_path / "learner")]) == 0
+    portfolio = MetaLearner.load(tmp_path / "learner").prior.portfolio
+    assert portfolio.feature_names == ("log_rows",)
+    assert portfolio.meta_features.tolist() == [[2.0], [3.0]]
 
 
 def test_runs_teach_the_pruner_their_fold_scores(tmp_path, capsys):

@@ -78,6 +78,23 @@ def test_a_narrowed_auto_starts_from_learned_configurations_only(task: Task) -> 
     assert all(start in learned for start in searcher.warm_start)
 
 
+def test_a_fit_tells_a_learner_of_past_fits_its_meta_features(task: Task, tmp_path: Path) -> None:
+    asked = request(task, str(tmp_path / "mine"))
+    rng = np.random.default_rng(0)
+    past = []
+    for number in range(8):
+        tried = asked.space.sample(rng, 12)
+        like = number % 2 == 0
+        best = 3 if like else 40
+        scores = np.array([-abs(c["n_neighbors"] - best) for c in tried], dtype=np.float64)
+        described = asked.features if like else {n: v + 5 for n, v in asked.features.items()}
+        past.append(past_task(str(number), tried, scores, asked.space, described))
+    MetaLearner.from_tasks(past, asked.space, warm_start=1).save(tmp_path / "mine")
+    (start,) = make_searcher(asked).warm_start
+    assert start["n_neighbors"] < 20
+    assert make_searcher(asked).sampler._prior.conditioner is None
+
+
 def test_a_learner_of_past_searches_serves_a_fit(task: Task, tmp_path: Path) -> None:
     asked = request(task, str(tmp_path / "mine"))
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.hpob import read_hpob
 from automl_meta.metadata.past import past_task, past_tasks_of_arrays
-from automl_meta.metadata.studies import common_space
+from automl_meta.metadata.studies import common_space, past_tasks_of_studies
 from automl_meta.metalearn import MAML, Reptile
 from automl_meta.search import MetaLearner
 from automl_meta.spaces import Condition, SearchSpace
@@ -421,6 +421,18 @@ def test_task_features_choose_the_starting_points():
         assert learner.warm_start(study, task_features={"rows": rows}) == 1
         queued = study.trials[0].user_attrs["queued"]["x"]
         assert queued == pytest.approx(best, abs=0.25)  # the others count too, a fifth as much
+
+
+def test_a_study_describes_its_task_itself_unless_it_is_told(caplog):
+    studies = [run(lambda trial: loss(trial, 0.0), i, n_trials=6) for i in range(3)]
+    studies[0].set_user_attr("task_features", {"rows": 10, "columns": 3.0})
+    studies[1].set_user_attr("task_features", {"rows": 20})
+    studies[2].set_user_attr("task_features", ["rows", 30])
+    space = common_space(studies)
+    told = {"s1": {"rows": 200.0}}
+    tasks = past_tasks_of_studies(studies, space, lambda trial, _sign: trial.value, told)
+    assert [task.features for task in tasks] == [{"rows": 10.0, "columns": 3.0}, told["s1"], {}]
+    assert "of study 's2' is no table of names and numbers" in caplog.text
 
 
 def test_a_table_is_learned_from():
