@@ -7,6 +7,15 @@ from typing import Any
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, check_int
 
+#: Settings that are whole numbers: least and greatest value, and what to try.
+_WHOLE = {
+    "trials": (1, 1_000_000, "Try --trials 30."),
+    "folds": (2, 50, "Try --folds 5."),
+    "seed": (0, 2**32 - 1, "Try --seed 0."),
+    "jobs": (1, 1024, "Try --jobs 1."),
+    "ensemble": (1, 1000, "Try --ensemble 10; 1 is the single best trial."),
+    "memory_limit": (64, 2**31, "Try --memory-limit 4096."),
+}
 #: Settings that a resumed run may change: they say how long to search and what is made of it, not what
 #: is searched.
 RESUMABLE = frozenset({"trials", "timeout", "jobs", "ensemble", "trial_time_limit", "memory_limit"})
@@ -49,30 +58,13 @@ class FitSettings:
     memory_limit: int | None = 4096
 
     def __post_init__(self) -> None:
-        check_int(self.trials, "trials", "fit", 1, 1_000_000, remedy="Try --trials 30.")
-        check_int(self.folds, "folds", "fit", 2, 50, remedy="Try --folds 5.")
-        check_int(self.seed, "seed", "fit", 0, 2**32 - 1, remedy="Try --seed 0.")
-        check_int(self.jobs, "jobs", "fit", 1, 1024, remedy="Try --jobs 1.")
-        check_int(
-            self.ensemble,
-            "ensemble",
-            "fit",
-            1,
-            1000,
-            remedy="Try --ensemble 10; 1 is the single best trial.",
-        )
+        for name, (low, high, remedy) in _WHOLE.items():
+            value = getattr(self, name)
+            if value is not None or name != "memory_limit":
+                check_int(value, name, "fit", low, high, remedy=remedy)
         _seconds("trial_time_limit", self.trial_time_limit, "Try --trial-time-limit 5m.")
         if self.timeout is not None:
             _seconds("timeout", self.timeout, "Try --timeout 10m.")
-        if self.memory_limit is not None:
-            check_int(
-                self.memory_limit,
-                "memory_limit",
-                "fit",
-                64,
-                2**31,
-                remedy="Try --memory-limit 4096.",
-            )
 
     def to_json(self) -> JSON:
         """Return the settings as the ``settings`` object of ``result.json``."""
