@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automl_meta.cli.progress import counter
 from automl_meta.cli.values import whole
 from automl_meta.exceptions import InvalidParameterError, StoreError
+
+if TYPE_CHECKING:
+    from automl_meta.prior import Prior
 
 
 def register(app: typer.Typer) -> None:
@@ -166,9 +169,22 @@ def _train_from_studies(
         f"A meta-learner in {output}: {facts['n_tasks']} studies, {facts['n_evaluations']} trials, "
         f"{len(learner.space.distributions)} parameters."
     )
+    print(_features_line(learner.prior))
     print(_pruner_line(facts["n_pruner_tasks"]))
     if facts["left_out"]:
         print(f"Left out, for they tell nothing: {', '.join(facts['left_out'])}.")
+
+
+def _features_line(prior: "Prior") -> str:
+    """Say what numbers that describe the tasks are good for."""
+    n = len(prior.portfolio.feature_names)
+    if not n:
+        return "No study describes its task with numbers: all count the same for a new one."
+    words = "number describes" if n == 1 else "numbers describe"
+    told = f"{n} {words} the tasks: those like a new one count more for its starting points"
+    if prior.conditioner is None:
+        return f"{told}, and for no more: they are few, or the numbers predict nothing."
+    return f"{told}, and for what is expected of it."
 
 
 def _pruner_line(n_studies: int) -> str:

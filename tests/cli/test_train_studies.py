@@ -29,6 +29,7 @@ def test_studies_become_a_learner_that_suggests(storage, tmp_path):
     trained = CliRunner().invoke(app, ["train", "--storage", storage, "--output", output])
     assert trained.exit_code == 0, trained.output
     assert "2 studies, 30 trials, 1 parameters" in trained.output
+    assert "No study describes its task" in trained.output
     shown = CliRunner().invoke(app, ["suggest", "--learner", output, "-n", "2"])
     configurations = [json.loads(line) for line in shown.output.splitlines()]
     assert configurations == MetaLearner.load(output).prior.warm_start(2)
@@ -167,10 +168,11 @@ def test_runs_of_one_family_are_each_learned_from_once(tmp_path, capsys):
     assert "It never prunes: too few studies reported fold scores." in shown
 
 
-def test_runs_describe_their_tasks_themselves(tmp_path):
+def test_runs_describe_their_tasks_themselves(tmp_path, capsys):
     runs = [earlier_fit(tmp_path / name, "knn", i) for i, name in enumerate("ab")]
     words = [word for path in runs for word in ("--from-runs", path)]
     assert run(["train", *words, "--output", str(tmp_path / "learner")]) == 0
+    assert "1 number describes the tasks" in capsys.readouterr().out
     portfolio = MetaLearner.load(tmp_path / "learner").prior.portfolio
     assert portfolio.feature_names == ("log_rows",)
     assert portfolio.meta_features.tolist() == [[2.0], [3.0]]
