@@ -16,6 +16,7 @@ from automl_meta import __version__
 from automl_meta._typing import JSON, Configuration
 from automl_meta.evaluation import Evaluator, Folds, Limits
 from automl_meta.exceptions import AutomlMetaError
+from automl_meta.metadata.studies import TASK_FEATURES
 from automl_meta.pipelines import Family, get_family
 from automl_meta.runs.ensemble import Selector
 from automl_meta.runs.events import Listener, Progress, ignore
@@ -180,8 +181,8 @@ class _Run:
         searcher = make_searcher(request)
         try:
             storage = open_storage(journal, resume=False)
-            study = open_study(storage, searcher, self._identity(), request.features)
-            self._queue(study, searcher)
+            study = open_study(storage, searcher, self._identity())
+            self._begin(study, searcher, request)
         except AutomlMetaError:
             journal.unlink(missing_ok=True)  # nothing was searched: the folder stays usable
             raise
@@ -195,10 +196,10 @@ class _Run:
             earlier = n_trials(storage)
         request = self._search_request(earlier)
         searcher = make_searcher(request)
-        study = open_study(storage, searcher, identity, request.features)
+        study = open_study(storage, searcher, identity)
         sweep_stale(study)
         if not study.user_attrs.get("warm_started"):
-            self._queue(study, searcher)
+            self._begin(study, searcher, request)
         return study, searcher
 
     def _search_request(self, earlier: int) -> SearchRequest:
@@ -213,7 +214,9 @@ class _Run:
             earlier=earlier,
         )
 
-    def _queue(self, study: optuna.Study, searcher: Searcher) -> None:
+    def _begin(self, study: optuna.Study, searcher: Searcher, request: SearchRequest) -> None:
+        """Describe the task for those who learn from the run, and queue the first trials."""
+        study.set_user_attr(TASK_FEATURES, request.features)
         warm_start(study, self.points, self.space, origin="user")
         warm_start(study, searcher.warm_start[: self.settings.trials], self.space)
         study.set_user_attr("warm_started", True)

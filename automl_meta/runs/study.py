@@ -1,7 +1,6 @@
 """The Optuna study of a run: made or reopened from its journal."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
@@ -11,7 +10,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta._typing import JSON
 from automl_meta.exceptions import InvalidParameterError, StoreError
-from automl_meta.metadata.studies import TASK_FEATURES
 from automl_meta.runs.folder import repair_journal
 from automl_meta.runs.searcher import Searcher
 from automl_meta.search.attributes import INTERRUPTED, ORIGIN, QUEUED
@@ -118,16 +116,13 @@ def _queue_again(study: optuna.Study) -> None:
             study.enqueue_trial(dict(queued), user_attrs={ORIGIN: origin, QUEUED: queued})
 
 
-def open_study(
-    storage: JournalStorage, searcher: Searcher, identity: JSON, features: Mapping[str, float]
-) -> optuna.Study:
+def open_study(storage: JournalStorage, searcher: Searcher, identity: JSON) -> optuna.Study:
     """Create the study of a run, or reopen it.
 
     Args:
         storage: The run's journal.
         searcher: What drives the study.
         identity: What the run was started with; kept in the journal.
-        features: Meta-features of the task; kept there for those who learn from the run.
     """
     study = optuna.create_study(
         storage=storage,
@@ -139,7 +134,6 @@ def open_study(
     )
     if "identity" not in study.user_attrs:
         study.set_user_attr("identity", identity)
-        study.set_user_attr(TASK_FEATURES, dict(features))
     return study
 
 
