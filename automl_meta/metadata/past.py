@@ -7,6 +7,7 @@ space has it, a parameter that was not searched is missing, and an evaluation ou
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,30 @@ def within_reach(scores: FloatArray) -> FloatArray:
         [1.0, nan, nan]
     """
     return np.where(np.abs(scores) <= _LARGEST, scores, np.nan)
+
+
+def checked_features(features: object, where: str) -> dict[str, float]:
+    """Return the numbers that describe one task.
+
+    Args:
+        features: Names to numbers; NaN means not known, True and False are 1 and 0.
+        where: Function that received them.
+
+    Raises:
+        InvalidParameterError: If it is no mapping of names to numbers.
+
+    Example:
+        >>> checked_features({"rows": 1000}, "MetaLearner.sampler")
+        {'rows': 1000.0}
+    """
+    odd = features
+    if isinstance(features, Mapping):
+        odd = {name: value for name, value in features.items() if not isinstance(value, Real)}
+        if not odd:
+            return {str(name): float(value) for name, value in features.items()}
+    raise InvalidParameterError.of(
+        "task_features", where, "a mapping of names to numbers", odd, 'Try {"rows": 1000.0}.'
+    )
 
 
 def past_task(

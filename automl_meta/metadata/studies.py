@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
 from automl_meta.metadata.fold_scores import fold_scores
-from automl_meta.metadata.past import PastTask, past_task
+from automl_meta.metadata.past import PastTask, checked_features, past_task
 from automl_meta.spaces import Condition, SearchSpace, units
 
 _logger = logging.getLogger(__name__)
@@ -73,16 +72,11 @@ def past_tasks_of_studies(
 def _carried_features(study: Study) -> dict[str, float]:
     """Return the numbers with which a study describes its own task; what is none is passed by with a warning."""
     carried = study.user_attrs.get(TASK_FEATURES, {})
-    if isinstance(carried, Mapping):
-        odd = [n for n, v in carried.items() if isinstance(v, bool) or not isinstance(v, Real)]
-        if not odd:
-            return {str(name): float(value) for name, value in carried.items()}
-    _logger.warning(
-        "The user attribute '%s' of study '%s' is no table of names and numbers, and is passed by.",
-        TASK_FEATURES,
-        study.study_name,
-    )
-    return {}
+    try:
+        return checked_features(carried, f"study '{study.study_name}'")
+    except InvalidParameterError as error:
+        _logger.warning("A study's own description of its task is passed by. %s", error)
+        return {}
 
 
 def common_space(studies: Sequence[Study], name: str = "studies") -> SearchSpace:

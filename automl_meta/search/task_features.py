@@ -2,40 +2,15 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from numbers import Real
 
 from automl_meta.exceptions import InvalidParameterError
+from automl_meta.metadata.past import checked_features
 from automl_meta.prior import Prior
 
 _logger = logging.getLogger(__name__)
 
 #: Names of tasks that a message shows; there may be hundreds.
 _SHOWN = 5
-_REMEDY = 'Try {"rows": 1000.0}.'
-
-
-def checked_numbers(features: object, where: str) -> dict[str, float]:
-    """Return the features of one task.
-
-    Args:
-        features: Names to numbers; NaN means not known.
-        where: Function that received them.
-
-    Raises:
-        InvalidParameterError: If it is no mapping of names to numbers.
-
-    Example:
-        >>> checked_numbers({"rows": 1000}, "MetaLearner.sampler")
-        {'rows': 1000.0}
-    """
-    odd = features
-    if isinstance(features, Mapping):
-        odd = {name: value for name, value in features.items() if not isinstance(value, Real)}
-        if not odd:
-            return {str(name): float(value) for name, value in features.items()}
-    raise InvalidParameterError.of(
-        "task_features", where, "a mapping of names to numbers", odd, _REMEDY
-    )
 
 
 def described_tasks(
@@ -66,7 +41,7 @@ def described_tasks(
         if name not in names:
             remedy = "Name the task as its source does, in a string."
             raise InvalidParameterError.of("task_features", where, rule, name, remedy)
-    return {name: checked_numbers(described, where) for name, described in features.items()}
+    return {name: checked_features(described, where) for name, described in features.items()}
 
 
 def known_numbers(
@@ -85,7 +60,7 @@ def known_numbers(
     """
     if features is None:
         return None
-    told, known = checked_numbers(features, where), prior.portfolio.feature_names
+    told, known = checked_features(features, where), prior.portfolio.feature_names
     unknown = [name for name in told if name not in known]
     if unknown and len(unknown) == len(told):
         rule = f"of names that the learner knows ({', '.join(known)})"

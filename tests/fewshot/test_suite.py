@@ -104,7 +104,9 @@ def test_the_shipped_minutes_of_a_gpu_are_limited_by_time():
     assert len({run.name for run in suite.runs}) == len(suite.runs) == 9
     assert sum(run.settings.training.seconds for run in suite.runs) <= 700
     longer = load_fewshot_suite("omniglot-gpu-20-way", device="cpu", precision="tf32")
-    assert {(run.settings.ways, run.settings.training.seconds) for run in longer.runs} == {(20, 450)}
+    assert {(run.settings.ways, run.settings.training.seconds) for run in longer.runs} == {
+        (20, 450)
+    }
 
 
 def test_runs_go_to_their_folders_up_to_an_interrupt(tmp_path):

@@ -425,14 +425,14 @@ def test_task_features_choose_the_starting_points():
 
 def test_a_study_describes_its_task_itself_unless_it_is_told(caplog):
     studies = [run(lambda trial: loss(trial, 0.0), i, n_trials=6) for i in range(3)]
-    studies[0].set_user_attr("task_features", {"rows": 10, "columns": 3.0})
+    studies[0].set_user_attr("task_features", {"rows": 10, "sparse": True})
     studies[1].set_user_attr("task_features", {"rows": 20})
     studies[2].set_user_attr("task_features", ["rows", 30])
     space = common_space(studies)
     told = {"s1": {"rows": 200.0}}
     tasks = past_tasks_of_studies(studies, space, lambda trial, _sign: trial.value, told)
-    assert [task.features for task in tasks] == [{"rows": 10.0, "columns": 3.0}, told["s1"], {}]
-    assert "of study 's2' is no table of names and numbers" in caplog.text
+    assert [task.features for task in tasks] == [{"rows": 10.0, "sparse": 1.0}, told["s1"], {}]
+    assert "of study 's2' must be a mapping of names to numbers. Got ['rows', 30]" in caplog.text
 
 
 def test_a_table_is_learned_from():
