@@ -14,13 +14,12 @@ from automl_meta.fewshot.suite import FewShotSuite, stored_results
 from automl_meta.report.fewshot_view import LEARNERS, main_test, score_text, title
 from automl_meta.report.page import render
 from automl_meta.report.svg import SERIES, Size, marker, new_figure, svg_text
-from automl_meta.report.text import DASH, duration, number
+from automl_meta.report.text import CLOCKS, DASH, duration, number, training_clock
 from automl_meta.training import read_log
 
 SCHEMA = "automl-meta/fewshot-suite/1"
 _WIDE, _NARROW = Size(7.6, 3.8), Size(4.0, 3.4, narrow=True)
 _STYLES = ("-", "--", ":")
-_CLOCKS = {"seconds": "minutes of training", "cpu_seconds": "processor minutes of training"}
 #: Mean over median from which a few functions decide the mean.
 _FEW_DECIDE = 10
 
@@ -42,8 +41,7 @@ def suite_report(suite: FewShotSuite, folder: Path, *, command: str = "") -> Pat
     """
     results = {name: found.document for name, found in stored_results(suite, folder).items()}
     rows = [_row(run.name, run.published, results.get(run.name)) for run in suite.runs]
-    # On a processor that other work may share, its own time says more than the clock's.
-    clock = "cpu_seconds" if all(r["device"] == "cpu" for r in results.values()) else "seconds"
+    clock = training_clock(result["device"] for result in results.values())
     curves = [
         (run.name, points)
         for run in suite.runs
@@ -59,7 +57,7 @@ def suite_report(suite: FewShotSuite, folder: Path, *, command: str = "") -> Pat
         "subtitle": f"{len(results)} of {len(rows)} runs",
         "rows": [_shown(row) for row in rows],
         "rows_of_functions": _regression_rows(suite, results),
-        "clock": _CLOCKS[clock],
+        "clock": CLOCKS[clock],
         "notes": [*suite.notes, *_machine_notes(results)],
         "command": command,
         "has_curves": bool(curves),
@@ -68,10 +66,10 @@ def suite_report(suite: FewShotSuite, folder: Path, *, command: str = "") -> Pat
     drawings = []
     if curves:
         drawings = [
-            (css, svg_text(_curves_figure(curves, size, _CLOCKS[clock]), name=f"curves-{css}"))
+            (css, svg_text(_curves_figure(curves, size, CLOCKS[clock]), name=f"curves-{css}"))
             for css, size in (("wide", _WIDE), ("narrow", _NARROW))
         ]
-        figure = _curves_figure(curves, _WIDE, _CLOCKS[clock])
+        figure = _curves_figure(curves, _WIDE, CLOCKS[clock])
         alone = svg_text(figure, name="curves", page=False)
         (folder / "curves.svg").write_text(alone, encoding="utf-8")
     html = folder / "report.html"

@@ -28,7 +28,7 @@ from automl_meta.report.metarl_view import (
 )
 from automl_meta.report.page import render
 from automl_meta.report.svg import Draw, Size, responsive, svg_text
-from automl_meta.report.text import DASH, duration
+from automl_meta.report.text import DASH, duration, training_clock
 from automl_meta.training import read_log
 from automl_meta.training.folder import TRAINING
 
@@ -65,10 +65,10 @@ def metarl_report(folder: Path) -> Path:
 def _figures(folder: Path, result: JSON) -> dict[str, Draw]:
     log, methods = read_log(folder / TRAINING), result["methods"]
     best_step = (result["training"] or {}).get("best_step", -1)
-    episode = episode_name(result["settings"])
+    episode, clock = episode_name(result["settings"]), training_clock([result["device"]])
     within = [] if result["settings"].get("adaptation") else methods
     return {
-        "learning": lambda size: learning_curve(log, best_step, _levels(result), size),
+        "learning": lambda size: learning_curve(log, best_step, _levels(result), size, clock),
         "rewards": lambda size: reward_curves(within, episode, size),
         "regret": lambda size: regret_curves(within, size),
         "adaptation": lambda size: adaptation_curves(methods, size),

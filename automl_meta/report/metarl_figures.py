@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from automl_meta._typing import JSON
 from automl_meta.report.metarl_view import METHODS
 from automl_meta.report.svg import Size, marker, new_figure
+from automl_meta.report.text import CLOCKS
 
 #: Methods that the curves leave out: the second form of a method says little in a picture.
 _UNDRAWN = {"rl2-drawn", "snail-drawn", "ucb1"}
@@ -30,14 +31,17 @@ _COLOURS = {
 }
 
 
-def learning_curve(log: Sequence[JSON], best_step: int, levels: JSON, size: Size) -> Figure | None:
-    """Draw the mean validation reward against processor time and mark the chosen step.
+def learning_curve(
+    log: Sequence[JSON], best_step: int, levels: JSON, size: Size, clock: str
+) -> Figure | None:
+    """Draw the mean validation reward against the time of training and mark the chosen step.
 
     Args:
         log: Lines of ``training/log.jsonl``; ``validation`` is minus the mean total reward.
         best_step: The step whose parameters were kept.
         levels: Name to a reward drawn as a line across.
         size: Size of the drawing.
+        clock: From ``training_clock``.
 
     Returns:
         The figure, or None without validations.
@@ -45,7 +49,7 @@ def learning_curve(log: Sequence[JSON], best_step: int, levels: JSON, size: Size
     lines = [line for line in log if line.get("validation") is not None]
     if not lines:
         return None
-    minutes = np.array([line["cpu_seconds"] / 60 for line in lines])
+    minutes = np.array([line[clock] / 60 for line in lines])
     rewards = np.array([-line["validation"] for line in lines])
     figure, axes = new_figure(size)
     axes.plot(minutes, rewards, "-", color=marker("s-orange"), linewidth=1.5, label="validation")
@@ -54,7 +58,7 @@ def learning_curve(log: Sequence[JSON], best_step: int, levels: JSON, size: Size
     for place, (name, level) in enumerate(levels.items()):
         colour = marker(("s-blue", "s-green", "s-grey")[place % 3])
         axes.axhline(level, color=colour, linewidth=1.2, linestyle="--", label=name)
-    _label(axes, "processor minutes of training", "mean total reward")
+    _label(axes, CLOCKS[clock], "mean total reward")
     _legend(axes, 3)
     return figure
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -14,8 +14,24 @@ STOPPED = {
     "patience": "validation no longer improved",
     "interrupt": "interrupted by the user",
 }
+#: What a log's times of training are called, by their key.
+CLOCKS = {"seconds": "minutes of training", "cpu_seconds": "processor minutes of training"}
 #: What could start Markdown inside a line; an underscore within a word cannot.
 _MARKDOWN = re.compile(r"([\\`*\[\]|~#>]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+
+
+def training_clock(devices: Iterable[str]) -> str:
+    """Return by which time of the log's lines training is told, a key of ``CLOCKS``.
+
+    Args:
+        devices: Of the runs that are shown together.
+
+    Example:
+        >>> training_clock(["cpu"]), training_clock(["cpu", "NVIDIA H200"])
+        ('cpu_seconds', 'seconds')
+    """
+    # On a processor that other work may share, its own time says more than the clock's.
+    return "cpu_seconds" if all(device == "cpu" for device in devices) else "seconds"
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -5,10 +5,10 @@ from automl_meta.metarl.recipes import recipe
 from automl_meta.metarl.result import FOLDER, SCHEMA, settings_record
 from automl_meta.metarl.suite import MetaRLSuite
 from automl_meta.report.metarl import metarl_report, suite_report
-from automl_meta.report.metarl_figures import adaptation_curves
+from automl_meta.report.metarl_figures import adaptation_curves, learning_curve
 from automl_meta.report.metarl_view import score_text, share_text, view
 from automl_meta.report.svg import Size
-from automl_meta.report.text import DASH, MINUS
+from automl_meta.report.text import DASH, MINUS, training_clock
 
 
 def method(name, mean, published=None):
@@ -75,6 +75,18 @@ def test_a_run_without_a_test_has_a_page_too(tmp_path):
     page = metarl_report(tmp_path).read_text()
     assert "ended before it was tested" in page
     assert "<svg" not in page
+
+
+@pytest.mark.parametrize(
+    ("device", "said", "ends"),
+    [("cpu", "processor minutes of training", 1.0), ("NVIDIA H200", "minutes of training", 2.0)],
+)
+def test_training_is_told_by_the_time_of_its_device(device, said, ends):
+    log = [{"step": 9, "seconds": 120.0, "cpu_seconds": 60.0, "validation": -3.0}]
+    figure = learning_curve(log, 9, {}, Size(7.6, 3.8), training_clock([device]))
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == said
+    assert axes.lines[0].get_xdata().tolist() == [ends]
 
 
 def test_a_page_escapes_what_the_user_wrote(tmp_path):
