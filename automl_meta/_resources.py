@@ -44,3 +44,18 @@ def data_folder() -> Path | None:
     named = os.environ.get(DATA_VARIABLE)
     folder = Path(named) if named else _PACKAGE.parent.parent / "shared" / "data"
     return folder if folder.is_dir() else None
+
+
+def no_data(what: str) -> str:
+    """Return the words for what needs the folder of real data where there is none.
+
+    Args:
+        what: Begins the sentence.
+
+    Example:
+        >>> no_data("The problem oboe").startswith("The problem oboe needs the data folder.")
+        True
+    """
+    named = os.environ.get(DATA_VARIABLE)
+    found = f" {DATA_VARIABLE} is {named!r}, which is no folder." if named else ""
+    return f"{what} needs the data folder.{found} Set {DATA_VARIABLE} to it."

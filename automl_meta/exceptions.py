@@ -8,6 +8,7 @@ and the remedy, in that order.
 import types
 import typing
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 #: Types of settings, as errors name them.
@@ -59,7 +60,7 @@ def check_int(
     """Return a whole number if it lies in its range.
 
     Args:
-        value: What was received. True and False are no numbers here.
+        value: What was received; NumPy's whole numbers will do, True and False are no numbers here.
         name: Name of the parameter as the caller wrote it.
         where: Function or command that received it.
         low: Least value.
@@ -77,18 +78,40 @@ def check_int(
         automl_meta.exceptions.InvalidParameterError: The 'folds' parameter of fit must be an int from 2 to 50. \
 Got True instead. Try folds=2.
     """
-    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    number = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
     if number is not None and number >= low and (high is None or number <= high):
         return number
     rule = f"an int >= {low}" if high is None else f"an int from {low} to {high}"
     raise InvalidParameterError.of(name, where, rule, value, remedy or f"Try {name}={low}.")
 
 
-def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
-    """Refuse a record of settings with a number that is too small.
+def check_bool(value: object, name: str, where: str) -> bool:
+    """Return True or False; a word such as ``"no"`` would count as True.
 
     Args:
-        record: The record.
+        value: What was received.
+        name: Name of the parameter as the caller wrote it.
+        where: Function that received it.
+
+    Raises:
+        InvalidParameterError: If it is neither.
+
+    Example:
+        >>> check_bool("no", "maximize", "from_frame")
+        Traceback (most recent call last):
+        automl_meta.exceptions.InvalidParameterError: The 'maximize' parameter of from_frame must be True or False. \
+Got 'no' instead. Try maximize=True.
+    """
+    if isinstance(value, bool):
+        return value
+    raise InvalidParameterError.of(name, where, "True or False", value, f"Try {name}=True.")
+
+
+def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
+    """Refuse a record of settings with a number that is too small; NumPy's whole numbers become Python's.
+
+    Args:
+        record: The record, frozen or not.
         where: Function or command that the settings are for.
         least: Attribute to the smallest whole number that it may be.
 
@@ -96,7 +119,8 @@ def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
         InvalidParameterError: For the first attribute that is no int or below its least value.
     """
     for name, low in least.items():
-        check_int(getattr(record, name), name, where, low, remedy=f"Try {low}.")
+        number = check_int(getattr(record, name), name, where, low, remedy=f"Try {low}.")
+        object.__setattr__(record, name, number)  # NumPy's cannot be written as JSON
 
 
 def check_types(values: Mapping[str, object], records: tuple[type, ...], where: str) -> None:

@@ -92,7 +92,8 @@ def run_hpo(
 
 def split_names(text: str) -> list[str]:
     """Return the names of a comma-separated list."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(names))
 
 
 def known_names(text: str, known: "Mapping[str, Method] | Mapping[str, object]") -> Sequence[str]:

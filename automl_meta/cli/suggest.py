@@ -1,6 +1,8 @@
 """``automl-meta suggest``: the configurations to try first, from a meta-learner."""
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +40,12 @@ def suggest(
     features = dict(_feature(text) for text in feature) if feature else None
     prior = MetaLearner.load(learner).prior
     told = known_numbers(features, prior, "suggest", "feature")
-    for configuration in prior.warm_start(count, told):
+    found = prior.warm_start(count, told)
+    for configuration in found:
         print(json.dumps(configuration))
+    if len(found) < count:
+        note = f"The learner has {len(found)} starting points, not {count}."
+        print(note, file=sys.stderr)
 
 
 def _feature(text: str) -> tuple[str, float]:
@@ -47,9 +53,8 @@ def _feature(text: str) -> tuple[str, float]:
     try:
         value = float(number)
     except ValueError:
-        sign, value = "", 0.0
-    if not name or not sign:
-        raise InvalidParameterError.of(
-            "feature", "suggest", "of the form NAME=NUMBER", text, "Try --feature rows=1000."
-        )
+        value = math.nan
+    if not name or not sign or not math.isfinite(value):
+        rule, remedy = "of the form NAME=NUMBER, finite", "Try --feature rows=1000."
+        raise InvalidParameterError.of("feature", "suggest", rule, text, remedy)
     return name, value

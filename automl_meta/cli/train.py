@@ -1,6 +1,7 @@
 """``automl-meta train``: make meta-learners from evaluations, Optuna studies or earlier fits."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,7 +119,7 @@ def _check_sources(
     from_runs: Sequence[Path] | None,
 ) -> None:
     sources = {"--evaluations": evaluations, "--storage": storage, "--from-runs": from_runs}
-    given = [name for name, value in sources.items() if value]
+    given = [name for name, value in sources.items() if value is not None and value != []]
     if len(given) != 1:
         raise InvalidParameterError.of(
             "evaluations",
@@ -150,24 +151,27 @@ def _train_from_studies(
     from automl_meta.cli.features import read_features
     from automl_meta.cli.screen import quiet_libraries
     from automl_meta.metadata.studies import load_studies
+    from automl_meta.prior.storage import MANIFEST
     from automl_meta.runs.folder import existing_run
     from automl_meta.search import MetaLearner
 
     quiet_libraries()
     torch.set_num_threads(1)  # small products: threads cost more than they bring
+    loaded = partial(load_studies, where="train", parameter="study")
     sources = [storage] if storage is not None else [str(existing_run(run)) for run in runs]
     _check_one_kind(runs)
     chosen = None if names is None else list(dict.fromkeys(names))
-    studies = [s for source in dict.fromkeys(sources) for s in load_studies(source, chosen)]
+    studies = [s for source in dict.fromkeys(sources) for s in loaded(source, chosen)]
     study_names = [s.study_name for s in studies]
     described = None if features is None else read_features(features, study_names)
+    replaced = "It replaces the one that was there." if (output / MANIFEST).is_file() else ""
     with reserved(output):  # before the training: its result shall have a place
         learner = MetaLearner.from_studies(studies, task_features=described, seed=seed)
         learner.save(output)
     facts = learner.prior.facts
     print(
         f"A meta-learner in {output}: {facts['n_tasks']} studies, {facts['n_evaluations']} trials, "
-        f"{len(learner.space.distributions)} parameters."
+        f"{len(learner.space.distributions)} parameters. {replaced}".rstrip()
     )
     print(_features_line(learner.prior))
     print(_pruner_line(facts["n_pruner_tasks"]))

@@ -28,9 +28,9 @@ def whole(text: str, name: str, *, low: int, where: str = "fit") -> int:
     if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()) or int(text) < low:
         example = max(low, 10)
         option = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
-        raise InvalidParameterError.of(
-            name, where, f"an int >= {low}", text, f"Try {option} {example}."
-        )
+        is_long = re.fullmatch(r"\+?\d{19,}", text.strip()) is not None
+        rule = f"an int >= {low}" + (" of at most 18 digits" if is_long else "")
+        raise InvalidParameterError.of(name, where, rule, text, f"Try {option} {example}.")
     return int(text)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from automl_meta._resources import DATA_VARIABLE, data_folder
+from automl_meta._resources import data_folder, no_data
 from automl_meta.exceptions import InvalidParameterError, StoreError, check_least
 from automl_meta.fewshot.data import FewShotDataset
 from automl_meta.fewshot.episodes import Episodes, as_floats, distinct
@@ -123,8 +123,7 @@ def load_digits(folder: str | Path | None = None, size: int = 16) -> dict[str, F
     """
     found = data_folder() if folder is None else Path(folder)
     if found is None:
-        msg = f"The digits need the data folder. Set {DATA_VARIABLE} to it."
-        raise StoreError(msg)
+        raise StoreError(no_data("This data set of digits"))
     return {
         name: _domain(found / "images" / file, top, size) for name, (file, top) in DIGITS.items()
     }

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from automl_meta._typing import FloatArray
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_bool, check_int
 from automl_meta.spaces import SearchSpace, units
 from automl_meta.statistics import normalised_regret
 
@@ -24,6 +24,8 @@ _logger = logging.getLogger(__name__)
 _LARGEST = 1e30
 #: How far outside the unit cube a coordinate may be for having been scaled.
 _ROUNDING = 1e-6
+#: The function that errors about blackbox tables name.
+_ARRAYS = "past_tasks_of_arrays"
 #: Of a blackbox table: tasks, configurations, seeds, fidelities, metrics.
 _AXES = 5
 
@@ -106,7 +108,7 @@ def checked_features(features: object, where: str) -> dict[str, float]:
         where: Function that received them.
 
     Raises:
-        InvalidParameterError: If it is no mapping of names to numbers.
+        InvalidParameterError: If it is no mapping of names to numbers, or one is infinite.
 
     Example:
         >>> checked_features({"rows": 1000}, "MetaLearner.sampler")
@@ -114,12 +116,15 @@ def checked_features(features: object, where: str) -> dict[str, float]:
     """
     odd = features
     if isinstance(features, Mapping):
-        odd = {name: value for name, value in features.items() if not isinstance(value, Real)}
+        odd = {name: value for name, value in features.items() if not _is_number(value)}
         if not odd:
             return {str(name): float(value) for name, value in features.items()}
-    raise InvalidParameterError.of(
-        "task_features", where, "a mapping of names to numbers", odd, 'Try {"rows": 1000.0}.'
-    )
+    rule = "a mapping of names to finite numbers, or NaN"
+    raise InvalidParameterError.of("task_features", where, rule, odd, 'Try {"rows": 1000.0}.')
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not np.isinf(float(value))
 
 
 def past_task(
@@ -138,21 +143,25 @@ def past_task(
         space: The common space. Evaluations with a value that it does not have are left out.
         features: Numbers that describe the task.
 
+    Raises:
+        InvalidParameterError: If there are not as many scores as configurations, or one is no number.
+
     Example:
         >>> from optuna.distributions import FloatDistribution
         >>> space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)})
         >>> past_task("a", [{"x": 0.2}, {"x": 7.0}], [0.5, 0.9], space).units.tolist()
         [[0.2]]
     """
-    rows, kept = [], []
-    for configuration, score in zip(configurations, scores, strict=True):
-        row = _unit_row(configuration, space)
-        if row is not None:
-            rows.append(row)
-            kept.append(np.nan if score is None else float(score))
-    matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(space.distributions))
-    outside = len(configurations) - len(rows)
-    return PastTask(name, matrix, np.array(kept, dtype=np.float64), dict(features or {}), outside)
+    if len(scores) != len(configurations):
+        rule = f"one number for each of the {len(configurations)} configurations"
+        found, remedy = f"{len(scores)} of them", "Give None for a failed evaluation."
+        raise InvalidParameterError.of("scores", "past_task", rule, found, remedy)
+    told = _numbers(scores, "scores", "past_task", "Give None for a failed evaluation.")
+    rows = [_unit_row(configuration, space) for configuration in configurations]
+    inside = [row for row in rows if row is not None]
+    matrix = np.array(inside, dtype=np.float64).reshape(len(inside), len(space.distributions))
+    kept = told[[row is not None for row in rows]]
+    return PastTask(name, matrix, kept, dict(features or {}), len(rows) - len(inside))
 
 
 def past_tasks_of_frame(
@@ -176,6 +185,7 @@ def past_tasks_of_frame(
     Raises:
         InvalidParameterError: If a column is missing or has two roles, or no column is a parameter of the space.
     """
+    sign = 1.0 if check_bool(maximize, "maximize", "from_frame") else -1.0
     if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
         rule = "a pandas.DataFrame whose columns have different names"
         shown = type(frame).__name__ if not isinstance(frame, pd.DataFrame) else list(frame.columns)
@@ -193,7 +203,6 @@ def past_tasks_of_frame(
     n_unnamed = int(frame[task].isna().sum())
     if n_unnamed:
         _logger.warning("%d of %d rows name no task, and are left out.", n_unnamed, len(frame))
-    sign = 1.0 if maximize else -1.0
     result = []
     for title, group in frame.groupby(task, sort=True):
         records = [
@@ -260,8 +269,8 @@ def past_tasks_of_arrays(
         >>> past_tasks_of_arrays(x, y, space, ["a"], maximize=True, metric=1)[0].scores.tolist()
         [8.0, 20.0]
     """
-    values = np.asarray(y, dtype=np.float64)
-    matrix = np.asarray(x, dtype=np.float64)
+    sign = 1.0 if check_bool(maximize, "maximize", _ARRAYS) else -1.0
+    values, matrix = _numbers(y, "y"), _numbers(x, "x")
     expected = (len(names), len(matrix))
     if (
         values.shape[:2] != expected
@@ -270,7 +279,7 @@ def past_tasks_of_arrays(
     ):
         raise InvalidParameterError.of(
             "y",
-            "past_tasks_of_arrays",
+            _ARRAYS,
             f"of shape {expected}, with up to three axes more, and x of {len(space.distributions)} columns",
             (values.shape, matrix.shape),
             "Give one row a task and one column a configuration.",
@@ -280,15 +289,28 @@ def past_tasks_of_arrays(
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise InvalidParameterError.of(
             "x",
-            "past_tasks_of_arrays",
+            _ARRAYS,
             "of unit coordinates in [0, 1], NaN where inactive",
             f"{odd}, of {shown}",
             "Bring it to the unit cube with spaces.Encoder(space).to_units(configurations).",
         )
-    sign = 1.0 if maximize else -1.0
     table = sign * _one_value(values, fidelity, metric)
     rows = np.clip(matrix, 0.0, 1.0)
     return [PastTask(name, rows, row) for name, row in zip(names, table, strict=True)]
+
+
+def _numbers(
+    table: object,
+    name: str,
+    where: str = _ARRAYS,
+    remedy: str = "Put NaN where a number is missing.",
+) -> FloatArray:
+    """Return an array of numbers, any shape; None becomes NaN."""
+    try:
+        return np.asarray(table, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        rule = "an array of numbers, all rows of the same length"
+        raise InvalidParameterError.of(name, where, rule, str(error), remedy) from error
 
 
 def outside_cube(matrix: FloatArray, space: SearchSpace) -> str | None:
@@ -323,7 +345,7 @@ def _one_value(values: FloatArray, fidelity: int | None, metric: int | None) -> 
     if values.ndim == _AXES - 1 and values.shape[-1] > 1 and fidelity is None and metric is None:
         remedy = "Say which one counts, fidelity=-1 for instance, or metric=0."
         rule = "given, or metric, where y has one axis behind the seeds"
-        raise InvalidParameterError.of("fidelity", "past_tasks_of_arrays", rule, None, remedy)
+        raise InvalidParameterError.of("fidelity", _ARRAYS, rule, None, remedy)
     if values.ndim == _AXES - 1 and metric is not None:
         values = values[..., None, :]
     values = values.reshape(*values.shape, *[1] * (_AXES - values.ndim))
@@ -342,10 +364,9 @@ def _picked(
     n = values.shape[-1]
     if index is None and (last or n == 1):
         index = n - 1
-    if isinstance(index, bool) or not isinstance(index, int | np.integer) or not -n <= index < n:
-        rule, remedy = f"an int from {-n} to {n - 1}", f"Try {parameter}=0."
-        raise InvalidParameterError.of(parameter, "past_tasks_of_arrays", rule, index, remedy)
-    return values[..., index]
+    return values[
+        ..., check_int(index, parameter, _ARRAYS, -n, n - 1, remedy=f"Try {parameter}=0.")
+    ]
 
 
 def _unit_row(configuration: Mapping[str, Any], space: SearchSpace) -> FloatArray | None:

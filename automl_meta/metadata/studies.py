@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
@@ -141,19 +142,25 @@ def check_studies(studies: object) -> Sequence[Study]:
 
 
 def load_studies(
-    storage: str | Path | BaseStorage, names: Sequence[str] | None = None
+    storage: str | Path | BaseStorage,
+    names: Sequence[str] | None = None,
+    *,
+    where: str = "from_storage",
+    parameter: str = "names",
 ) -> list[Study]:
     """Load the studies of a storage.
 
     Args:
         storage: A database URL, the path of a journal file, or a storage.
         names: Their names; by default all studies with one objective.
+        where: Function or command that was asked, for errors.
+        parameter: What ``names`` is called there.
 
     Raises:
         InvalidParameterError: If a name is not in the storage, there is no study in it, or it is no storage.
         StoreError: If the storage cannot be opened.
     """
-    _check_source(storage, names)
+    _check_source(storage, names, where, parameter)
     if isinstance(names, str):
         names = [names]
     try:
@@ -161,42 +168,68 @@ def load_studies(
         known = [s for s in optuna.get_all_study_summaries(opened) if len(s.directions) == 1]
         every = optuna.get_all_study_names(opened)
     except (SQLAlchemyError, OSError, ValueError, ImportError) as error:
-        msg = f"Cannot open the storage {storage}: {error}. Give a URL such as sqlite:///past.db."
+        shown = _shown(storage)
+        msg = f"Cannot open the storage {shown}: {error}. Give a URL such as sqlite:///past.db."
         raise StoreError(msg) from error
+    if not (every if names else known):
+        found = f"{_shown(storage)} with {_listed(every)}"
+        remedy = "Give the storage that the past studies are in."
+        if every:
+            remedy = "Make a table of one of their values and use MetaLearner.from_frame."
+        rule = "a storage that has a study with one objective"
+        raise InvalidParameterError.of("storage", where, rule, found, remedy)
     wanted = [s.study_name for s in known] if names is None else list(names)
     absent = [name for name in wanted if name not in every]
     if absent or not wanted:
-        raise InvalidParameterError.of(
-            "names",
-            "from_storage",
-            f"among the storage's studies ({', '.join(every) or 'it has none'})",
-            absent or wanted,
-            "Check the storage and the names.",
-        )
+        rule = f"among the storage's studies ({', '.join(every)})"
+        raise InvalidParameterError.of(parameter, where, rule, absent, "Check the names.")
     return [optuna.load_study(study_name=name, storage=opened) for name in wanted]
 
 
-def _check_source(storage: object, names: object) -> None:
-    if not isinstance(storage, str | Path | BaseStorage):
+def _listed(names: Sequence[str]) -> str:
+    return f"none, only those with several ({', '.join(names)})" if names else "no study"
+
+
+def _shown(storage: object) -> str:
+    """Return a storage as a message may show it: without a password."""
+    if not isinstance(storage, str) or "://" not in storage:
+        return str(storage)
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return storage
+
+
+def _check_source(storage: object, names: object, where: str, parameter: str) -> None:
+    if not isinstance(storage, str | Path | BaseStorage) or not str(storage).strip():
         rule = "a database URL, the path of a journal file, or an Optuna storage"
         remedy = "Try 'sqlite:///past.db'."
-        raise InvalidParameterError.of("storage", "from_storage", rule, storage, remedy)
+        raise InvalidParameterError.of("storage", where, rule, storage, remedy)
     if names is not None and not isinstance(names, Sequence):
-        rule, remedy = "a list of study names, or None", "Try names=['a']."
-        raise InvalidParameterError.of("names", "from_storage", rule, names, remedy)
+        rule, remedy = "a list of study names, or None", f"Try {parameter}=['a']."
+        raise InvalidParameterError.of(parameter, where, rule, names, remedy)
 
 
 def _opened(storage: str | BaseStorage) -> BaseStorage:
     """Open a storage for reading; a file that does not exist is an error, not a new database."""
     if isinstance(storage, BaseStorage):
         return storage
-    path = storage.removeprefix("sqlite:///")
     is_journal = "://" not in storage
-    if (is_journal or path != storage) and not Path(path).is_file():
+    path = storage if is_journal else _sqlite_file(storage)
+    if path is not None and not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
     if is_journal:
         return JournalStorage(JournalFileBackend(storage))
     return RDBStorage(storage)
+
+
+def _sqlite_file(url: str) -> str | None:
+    """Return the file that a URL of SQLite names; None for other databases."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    path = parsed.database or ":memory:"
+    return path.removeprefix("file:").partition("?")[0] if path.startswith("file:") else path
 
 
 def _sign(study: Study) -> float:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from automl_meta._typing import Configuration, FloatArray
-from automl_meta.exceptions import InvalidParameterError
+from automl_meta.exceptions import InvalidParameterError, check_bool, check_int
 from automl_meta.metadata.past import PastTask
 from automl_meta.spaces import Encoder, SearchSpace
 
@@ -49,14 +49,12 @@ def past_tasks_of_surrogate(
         [('0.2', 0.2), ('0.7', 0.7)]
     """
     _check(function, space, tasks)
-    for name, value, low in (("n", n, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-            rule, remedy = f"an int >= {low}", f"Try {name}={max(low, 200 * low)}."
-            raise InvalidParameterError.of(name, _WHERE, rule, value, remedy)
+    check_int(n, "n", _WHERE, 1, remedy="Try n=200.")
+    check_int(seed, "seed", _WHERE, 0)
+    sign = 1.0 if check_bool(maximize, "maximize", _WHERE) else -1.0
     encoder = Encoder(space)
     rows = encoder.sample_units(np.random.default_rng(seed), n)
     configurations = [encoder.from_units(row) for row in rows]
-    sign = 1.0 if maximize else -1.0
     return [
         PastTask(str(task), rows, sign * _scores(function, task, configurations)) for task in tasks
     ]

@@ -25,6 +25,8 @@ _logger = logging.getLogger(__name__)
 
 #: Evaluations a task needs for support and query of an episode.
 _EPISODE = 8
+#: What errors name: the parameters are those of its constructors.
+_WHERE = "MetaLearner"
 #: PyTorch's generators take no seed from here on.
 _SEEDS = 2**63
 
@@ -62,7 +64,9 @@ def learn_past(
     Raises:
         InvalidParameterError: If there is no finished evaluation at all, or an option is of another kind.
     """
-    _check_options(algorithm, n_start, seed)
+    _check_algorithm(algorithm)
+    n_start = check_int(n_start, "warm_start", _WHERE, 1, remedy="Try warm_start=5.")
+    seed = check_int(seed, "seed", _WHERE, 0, _SEEDS - 1)
     n_outside, n_inside = sum(t.n_outside for t in tasks), sum(len(t.scores) for t in tasks)
     if n_outside > n_inside:
         _logger.warning(
@@ -118,16 +122,13 @@ def learn_past(
     )
 
 
-def _check_options(algorithm: object, n_start: object, seed: object) -> None:
-    where = "MetaLearner"
+def _check_algorithm(algorithm: object) -> None:
     # A class has the methods too, but cannot be asked.
     if algorithm is not None and (
         isinstance(algorithm, type) or not isinstance(algorithm, Algorithm)
     ):
         rule, remedy = "an algorithm of automl_meta.metalearn, or None", "Try MetaSGD()."
-        raise InvalidParameterError.of("algorithm", where, rule, algorithm, remedy)
-    check_int(n_start, "warm_start", where, 1, remedy="Try warm_start=5.")
-    check_int(seed, "seed", where, 0, _SEEDS - 1)
+        raise InvalidParameterError.of("algorithm", _WHERE, rule, algorithm, remedy)
 
 
 def _learn_surrogate(

@@ -158,6 +158,15 @@ def _share_parameters(learned: SearchSpace, searched: SearchSpace) -> bool:
     return bool(set(learned.distributions) & set(searched.distributions))
 
 
+def _unlearned(learned: SearchSpace, searched: SearchSpace) -> str:
+    """Say how little a learner of other searches knows, nothing where it knows every parameter."""
+    known = [name for name in searched.distributions if name in learned.distributions]
+    n = len(searched.distributions)
+    if len(known) == n:
+        return ""
+    return f" It knows {len(known)} of the {n} parameters ({', '.join(known)}); TPE searches the others."
+
+
 def _stranger(request: SearchRequest) -> Searcher:
     """Return a search without the meta-learner: it knows none of the parameters."""
     return plain_searcher(
@@ -179,7 +188,7 @@ def _past_searcher(
         model="all",
         reason=(
             f"It learned from past searches ({request.prior}). Whether one of them was on this task or a copy of it is "
-            "not recorded."
+            f"not recorded.{_unlearned(learner.prior.space, request.space)}"
         ),
         n_tasks=learner.prior.facts["n_tasks"],
         metric_note=(

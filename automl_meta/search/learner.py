@@ -201,12 +201,14 @@ class MetaLearner:
         """
         _check_space(space, "MetaLearner.from_frame", needed=True)
         tasks = past_tasks_of_frame(frame, space, task=task, value=value, maximize=maximize)
+        names = [t.name for t in tasks]
+        described = described_tasks(task_features, names, "MetaLearner.from_frame")
         return cls.from_tasks(
             tasks,
             space,
             algorithm=algorithm,
             warm_start=warm_start,
-            task_features=task_features,
+            task_features=described,
             seed=seed,
         )
 
@@ -356,7 +358,7 @@ class MetaLearner:
         """
         if n is None:
             n = self._prior.n_start
-        check_int(n, "n", "MetaLearner.warm_start", 1, remedy="Try n=5.")
+        n = check_int(n, "n", "MetaLearner.warm_start", 1, remedy="Try n=5.")
         _check_space(space, "MetaLearner.warm_start")
         _check_study(study, "MetaLearner.warm_start")
         searched = self.space if space is None else space

@@ -67,7 +67,7 @@ class MetaSampler(BaseSampler):
 
     Raises:
         InvalidParameterError: If ``space`` shares no parameter with the prior's, or the seed is no
-            int >= 0.
+            int >= 0, nor ``n_startup_trials``.
 
     Example:
         >>> import optuna
@@ -93,11 +93,13 @@ class MetaSampler(BaseSampler):
         n_startup_trials: int = 10,
     ) -> None:
         if seed is not None:
-            check_int(seed, "seed", "MetaSampler", 0, remedy="Try seed=0, or None.")
+            seed = check_int(seed, "seed", "MetaSampler", 0, remedy="Try seed=0, or None.")
+        where = "MetaSampler"
+        startup = check_int(n_startup_trials, "n_startup_trials", where, 0, remedy="Try 10.")
         self._prior = prior
         self._space = prior.space if space is None else space
         self._known = _known_to_both(prior.space, self._space)
-        self._n_startup_trials = n_startup_trials
+        self._n_startup_trials = startup
         self._entropy = seed if seed is not None else _fresh_entropy()
         self._forget()
 
@@ -304,7 +306,8 @@ class MetaSampler(BaseSampler):
             plan = self._complete(proposal, space, given)
             if plan not in tried:
                 return plan, "model"
-            waiting = [*waiting, proposal]
+            # A narrower space may lack parameters of the prior's.
+            waiting = [*waiting, self._prior.space.clip(proposal)]
         for drawn in space.sample(rng, _DRAWS):
             candidate = self._complete(drawn, space, given)
             if candidate not in tried:

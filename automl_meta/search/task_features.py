@@ -41,6 +41,9 @@ def described_tasks(
         if name not in names:
             remedy = "Name the task as its source does, in a string."
             raise InvalidParameterError.of("task_features", where, rule, name, remedy)
+        if names.count(name) > 1:
+            rule, remedy = "of a name that one task has", "Give the tasks names of their own."
+            raise InvalidParameterError.of("task_features", where, rule, name, remedy)
     return {name: checked_features(described, where) for name, described in features.items()}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from automl_meta._resources import DATA_VARIABLE, data_folder, tasks_folder
+from automl_meta._resources import data_folder, no_data, tasks_folder
 from automl_meta.exceptions import InvalidParameterError, TaskError
 from automl_meta.tasks.assemble import ProblemWish
 from automl_meta.tasks.files import table_task
@@ -134,8 +134,7 @@ def _located(reference: str) -> Path:
         return Path(reference)
     folder = data_folder()
     if folder is None:
-        msg = f"{reference} needs the data folder. Set {DATA_VARIABLE} to it."
-        raise TaskError(msg)
+        raise TaskError(no_data(reference))
     return folder / reference.removeprefix(_SHARED)
 
 

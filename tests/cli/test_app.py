@@ -83,6 +83,7 @@ BAD = {
     "bad timeout": (["fit", "--task", "x", "--timeout", "10 minutes"], 2, "Try --timeout 10m."),
     "one fold": (["fit", "--task", "x", "--folds", "1"], 2, "an int >= 2"),
     "negative seed": (["fit", "--task", "x", "--seed", "-1"], 2, "an int >= 0"),
+    "endless seed": (["fit", "--task", "x", "--seed", "9" * 23], 2, "of at most 18 digits"),
     "huge seed": (["fit", "--task", "x", "--seed", "5000000000"], 2, "'seed'"),
     "no such file": (["fit", "--task", "nowhere.csv", "--target", "y"], 2, "nowhere.csv"),
     "no such format": (["fit", "--task", "notes.docx", "--target", "y"], 2, "notes.docx"),

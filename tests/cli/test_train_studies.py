@@ -34,6 +34,20 @@ def test_studies_become_a_learner_that_suggests(storage, tmp_path):
     configurations = [json.loads(line) for line in shown.output.splitlines()]
     assert configurations == MetaLearner.load(output).prior.warm_start(2)
     assert abs(configurations[0]["x"] - 0.32) < 0.15
+    again = CliRunner().invoke(app, ["train", "--storage", storage, "--output", output])
+    assert "It replaces the one that was there." in again.output
+    assert "It replaces" not in trained.output
+
+
+def test_fewer_starting_points_than_asked_for_are_announced(storage, tmp_path, capsys):
+    output = str(tmp_path / "learner")
+    assert run(["train", "--storage", storage, "--output", output]) == 0
+    capsys.readouterr()
+    assert run(["suggest", "--learner", output, "-n", "500"]) == 0
+    shown = capsys.readouterr()
+    n = len(shown.out.splitlines())
+    assert 0 < n < 500
+    assert shown.err == f"The learner has {n} starting points, not 500.\n"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +121,8 @@ def test_one_study_of_a_storage_can_be_named(storage, tmp_path):
     ("arguments", "message", "code"),
     [
         ((), "Name one source of past evaluations", 2),
+        (("--storage", ""), "'storage' parameter of train must be a database URL", 2),
+        (("--storage", "{storage}", "--study", "zz"), "'study' parameter of train", 2),
         (("--storage", "sqlite:///no.db"), "there is no file no.db", 1),
         (("--storage", "sqlite:///no.db", "--from-runs", "x"), "Name one source", 2),
         (("--from-runs", "no-such-run"), "the folder of an earlier fit", 2),
@@ -117,8 +133,11 @@ def test_one_study_of_a_storage_can_be_named(storage, tmp_path):
         (("--storage", "past.db", "--resume"), "given with --evaluations only", 2),
     ],
 )
-def test_wrong_sources_are_refused_without_a_traceback(arguments, message, code, tmp_path, capsys):
-    assert run(["train", "--output", str(tmp_path / "o"), *arguments]) == code
+def test_wrong_sources_are_refused_without_a_traceback(
+    arguments, message, code, storage, tmp_path, capsys
+):
+    words = [word.replace("{storage}", storage) for word in arguments]
+    assert run(["train", "--output", str(tmp_path / "o"), *words]) == code
     shown = " ".join(capsys.readouterr().err.split())
     assert message in shown
     assert "Traceback" not in shown

@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from automl_meta.exceptions import InvalidParameterError
-from automl_meta.metadata.past import past_tasks_of_arrays, past_tasks_of_frame
+from automl_meta.metadata.past import past_task, past_tasks_of_arrays, past_tasks_of_frame
 from automl_meta.spaces import SearchSpace
 
 SPACE = SearchSpace("plane", 1, {"x": FloatDistribution(0, 1), "k": FloatDistribution(0, 1)})
@@ -47,6 +47,33 @@ def test_rows_without_a_task_are_left_out_and_counted(caplog):
     caplog.clear()
     past_tasks_of_frame(frame().dropna(), SPACE, task="set", value="error")
     assert not caplog.records
+
+
+def test_a_word_in_the_place_of_a_truth_value_is_refused():
+    message = "'maximize' parameter of .* must be True or False. Got 'no' instead"
+    with pytest.raises(InvalidParameterError, match=message):
+        past_tasks_of_frame(frame(), SPACE, task="set", value="error", maximize="no")
+    with pytest.raises(InvalidParameterError, match=message):
+        past_tasks_of_arrays(X, blackbox(), SPACE, ["a", "b"], maximize="no")
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([0.1], "one number for each of the 2 configurations. Got '1 of them' instead"),
+        ([0.1, "good"], "'scores' parameter of past_task must be an array of numbers"),
+        ([0.1, [0.2, 0.3]], "'scores' parameter of past_task must be an array of numbers"),
+    ],
+)
+def test_scores_that_do_not_fit_the_configurations_are_refused(scores, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        past_task("a", [{"x": 0.1}, {"x": 0.2}], scores, SPACE)
+
+
+def test_evaluations_outside_the_space_take_their_scores_along():
+    task = past_task("a", [{"x": 0.1}, {"x": 7.0}, {"x": 0.3}], [1.0, 2.0, None], SPACE)
+    assert task.n_outside == 1
+    assert np.array_equal(task.scores, [1.0, np.nan], equal_nan=True)
 
 
 X = np.random.default_rng(0).uniform(size=(6, 2))
@@ -98,6 +125,12 @@ def test_a_failed_seed_is_left_out_of_the_mean():
 def test_what_is_not_in_a_blackbox_table_is_refused(axes, options, message):
     with pytest.raises(InvalidParameterError, match=message):
         scores(blackbox(*axes), **options)
+
+
+def test_a_blackbox_table_of_something_else_is_refused():
+    for y in ([["a"] * 6] * 2, [[0.1] * 6, [0.1] * 5]):
+        with pytest.raises(InvalidParameterError, match=r"'y' .* an array of numbers, all rows of"):
+            scores(y)
 
 
 @pytest.mark.parametrize("value", [1.7, -0.2, np.inf])

@@ -344,7 +344,7 @@ def test_a_category_may_be_nan():
         (lambda _: MetaLearner.from_studies(past(1), task_features=0), "'task_features' parameter"),
         (
             lambda _: MetaLearner.from_studies(past(1), task_features={"s0": None}),
-            "a mapping of names to numbers",
+            "a mapping of names to finite numbers",
         ),
         (lambda _: MetaLearner.from_storage(123), "'storage' parameter of from_storage"),
         (lambda _: MetaLearner.from_storage("past.log", names=5), "a list of study names"),
@@ -360,6 +360,15 @@ def test_arguments_of_another_kind_are_refused(learner, call, message):
 @pytest.mark.usefixtures("brief_training")
 def test_the_greatest_seed_and_another_algorithm_are_taken():
     MetaLearner.from_studies(past(2), algorithm=Reptile(0.01), seed=2**63 - 1)
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_whole_numbers_of_numpy_are_numbers(tmp_path):
+    learner = MetaLearner.from_studies(past(2), seed=np.int64(3), warm_start=np.int32(2))
+    learner.save(tmp_path / "learner")
+    assert learner.prior.facts == MetaLearner.from_studies(past(2), seed=3).prior.facts
+    study = optuna.create_study(sampler=learner.sampler(seed=np.int64(0)))
+    assert learner.warm_start(study, np.int64(2)) == 2
 
 
 def test_a_file_in_the_way_of_a_learner_is_named(learner, tmp_path):
@@ -404,9 +413,37 @@ def test_a_storage_that_is_not_there_is_not_created(tmp_path):
     for url in (f"sqlite:///{tmp_path}/no.db", str(tmp_path / "no.log")):
         with pytest.raises(StoreError, match="there is no file"):
             MetaLearner.from_storage(url)
+    for url in (f"sqlite+pysqlite:///{tmp_path}/no.db", f"sqlite:///{tmp_path}/no.db?timeout=5"):
+        with pytest.raises(StoreError, match=f"there is no file {tmp_path}/no.db[.]"):
+            MetaLearner.from_storage(url)
     assert not list(tmp_path.iterdir())
     with pytest.raises(StoreError, match="Cannot open the storage"):
         MetaLearner.from_storage("nonsense://x")
+
+
+def test_a_storage_is_named_without_its_password():
+    with pytest.raises(StoreError, match="Cannot open the storage") as error:
+        MetaLearner.from_storage("nonsense://bob:secret@host/db")
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_options_of_a_database_are_passed_on(tmp_path):
+    past(2, storage=f"sqlite:///{tmp_path}/past.db")
+    learner = MetaLearner.from_storage(f"sqlite:///{tmp_path}/past.db?timeout=5")
+    assert learner.prior.facts["n_tasks"] == 2
+
+
+def test_a_storage_without_a_study_to_learn_from_says_what_it_has(tmp_path):
+    url = f"sqlite:///{tmp_path}/past.db"
+    optuna.storages.RDBStorage(url)
+    with pytest.raises(InvalidParameterError, match=r"a study with one objective.* with no study"):
+        MetaLearner.from_storage(url)
+    optuna.create_study(directions=["minimize", "maximize"], study_name="two", storage=url)
+    with pytest.raises(InvalidParameterError, match=r"only those with several \(two\).*from_frame"):
+        MetaLearner.from_storage(url)
+    with pytest.raises(InvalidParameterError, match="'storage' parameter of from_storage"):
+        MetaLearner.from_storage(" ")
 
 
 def test_task_features_choose_the_starting_points():
@@ -432,7 +469,7 @@ def test_a_study_describes_its_task_itself_unless_it_is_told(caplog):
     told = {"s1": {"rows": 200.0}}
     tasks = past_tasks_of_studies(studies, space, lambda trial, _sign: trial.value, told)
     assert [task.features for task in tasks] == [{"rows": 10.0, "sparse": 1.0}, told["s1"], {}]
-    assert "of study 's2' must be a mapping of names to numbers. Got ['rows', 30]" in caplog.text
+    assert "of study 's2' must be a mapping of names to finite numbers, or NaN. Got ['rows', 30]" in caplog.text
 
 
 def test_a_table_is_learned_from():

@@ -432,6 +432,12 @@ def test_bad_seeds_are_refused(prior, seed):
         MetaSampler(prior, seed=seed)
 
 
+@pytest.mark.parametrize("n", [-1, 2.5, "x", True])
+def test_bad_numbers_of_startup_trials_are_refused(prior, n):
+    with pytest.raises(InvalidParameterError, match="'n_startup_trials' parameter of MetaSampler"):
+        MetaSampler(prior, n_startup_trials=n)
+
+
 def test_a_space_without_a_common_parameter_is_refused(prior):
     with pytest.raises(InvalidParameterError, match="Use the prior's names"):
         MetaSampler(prior, space=SearchSpace("other", 1, {"rate": FloatDistribution(0, 1)}))

@@ -49,6 +49,13 @@ def test_a_narrower_range_is_searched_without_being_told(learner):
     assert study.best_value < 1e-3
 
 
+def test_a_space_that_lacks_a_learned_parameter_may_run_out_of_values(learner):
+    few = SearchSpace("few", 1, {"depth": IntDistribution(4, 6)})
+    study = optuna.create_study(sampler=learner.sampler(seed=0, space=few))
+    study.optimize(lambda trial: abs(few.suggest(trial)["depth"] - 6), 6)
+    assert {trial.params["depth"] for trial in study.trials[:3]} == {4, 5, 6}
+
+
 def test_a_wider_range_is_searched_too(learner, caplog):
     wide = SPACE.narrow(rate=FloatDistribution(1e-4, 1e3, log=True), depth=IntDistribution(1, 50))
     with caplog.at_level(logging.WARNING, logger="automl_meta"):

@@ -1,5 +1,6 @@
 """Definitions of benchmark problems, written as TOML in ``tasks/hpo/``."""
 
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,16 @@ _OPTIONAL = {
     "slow_tasks": 0,
     "worst": 0.0,
 }
+#: Least and greatest value of numbers.
+_RANGES = {
+    "trials": (1, math.inf),
+    "folds": (2, math.inf),
+    "past": (1, math.inf),
+    "slow_seeds": (1, math.inf),
+    "slow_trials": (1, math.inf),
+    "slow_tasks": (0, math.inf),
+    "worst": (0, 0.99),
+}
 _PARAMETER_KEYS = {"name", "low", "high", "log", "integer", "choices", "parent", "values"}
 
 
@@ -46,7 +57,7 @@ class Definition:
         slow_seeds: Seeds of methods that take a tenth of a second and more a proposal.
         slow_trials: Their trials.
         slow_tasks: Their tasks, an evenly spaced subset, and those of every method beside them; 0 for all.
-        worst: Quantile of a task's recorded scores that counts as regret 1, in [0, 1); 0 for the lowest score.
+        worst: Quantile of a task's recorded scores that counts as regret 1, from 0 to .99; 0 for the lowest score.
         options: What the reader needs.
         space: The search space where the definition writes it down.
     """
@@ -65,6 +76,23 @@ class Definition:
     worst: float = 0.0
     options: JSON = field(default_factory=dict)
     space: SearchSpace | None = None
+
+    def option(self, name: str) -> Any:
+        """Return an option that the reader cannot do without.
+
+        Args:
+            name: Its name below ``[options]``.
+
+        Raises:
+            InvalidParameterError: If the definition does not give it.
+        """
+        if name in self.options:
+            return self.options[name]
+        given = ", ".join(self.options) or "none"
+        rule, remedy = "given below [options]", f"Add {name} = ... there."
+        raise InvalidParameterError.of(
+            name, f"problem {self.name}", rule, f"the options {given}", remedy
+        )
 
 
 def definition_names() -> tuple[str, ...]:
@@ -137,6 +165,10 @@ def _definition(path: Path, document: dict[str, Any]) -> Definition:
             raise InvalidParameterError.of(
                 key, path.name, f"a {kind.__name__}", value, "Correct it."
             )
+        low, high = _RANGES.get(key, (-math.inf, math.inf))
+        if isinstance(value, int | float) and not low <= value <= high:
+            rule = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise InvalidParameterError.of(key, path.name, rule, value, "Correct it.")
     parameters = document.get("parameter")
     values: dict[str, Any] = {**_OPTIONAL, **document}
     return Definition(
@@ -166,6 +198,9 @@ def _space(path: Path, parameters: list[dict[str, Any]]) -> SearchSpace:
         except (KeyError, TypeError, ValueError) as error:
             msg = f"The {where} is no search range: {error}. Give low and high, or choices."
             raise InvalidParameterError(msg) from error
+        if ("parent" in entry) != isinstance(entry.get("values"), list):
+            rule, remedy = "given together, values as a list", "Correct it."
+            raise InvalidParameterError.of("parent, values", where, rule, entry, remedy)
         if "parent" in entry:
             conditions[entry["name"]] = Condition(entry["parent"], tuple(entry["values"]))
     return SearchSpace(path.stem, 1, distributions, conditions)

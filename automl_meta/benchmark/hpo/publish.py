@@ -80,8 +80,8 @@ def write_hpob(
 ) -> None:
     """Write the per-trial results of each method in the layout of HPO-B's result files.
 
-    That is {search space: {data set: {seed: [normalised score of the best trial so far, ...]}}}, one file a
-    method; several problems share it.
+    That is {search space: {data set: {"test0", ...: [normalised score of the best trial so far, ...]}}}, a key a seed, one
+    file a method; several problems share it. What the folder has of the problem from another time is taken out.
 
     Args:
         problem: Name of the problem, in the place of the search space.
@@ -93,15 +93,29 @@ def write_hpob(
         Pineda-Arango et al. (2021), HPO-B, and its benchmark-plot code's result files.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    others = _without(problem, folder)
     for method, rows in table.groupby("method", sort=False):
         path = folder / f"{file_title(str(method))}.json"
-        document: JSON = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         found: dict[str, dict[str, list[float]]] = {}
         for (task, seed), run in rows.groupby(["task", "seed"]):
             worst, best = scales[str(task)]
             regret = normalised_regret(incumbent(run["score"].to_numpy()), best, worst)
-            found.setdefault(str(task), {})[str(seed)] = [round(1.0 - float(r), 6) for r in regret]
-        write_whole(path, json.dumps({**document, problem: found}))
+            curve = [round(1.0 - float(r), 6) for r in regret]
+            found.setdefault(str(task), {})[f"test{seed}"] = curve
+        write_whole(path, json.dumps({**others.get(path, {}), problem: found}))
+
+
+def _without(problem: str, folder: Path) -> "dict[Path, JSON]":
+    """Take a problem out of the files of a folder, and return what is left in each."""
+    left: dict[Path, JSON] = {}
+    for path in folder.glob("*.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        left[path] = {name: found for name, found in document.items() if name != problem}
+        if not left[path]:
+            path.unlink()  # of a method that the report does not have, or it is written anew
+        elif problem in document:
+            write_whole(path, json.dumps(left[path]))
+    return left
 
 
 def restore_runs(problem: Problem, methods: Sequence[Method], folder: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from automl_meta._resources import DATA_VARIABLE, data_folder, tasks_folder
+from automl_meta._resources import data_folder, no_data, tasks_folder
 from automl_meta._typing import Configuration
 from automl_meta.benchmark.hpo.definition import Definition, load_definition
 from automl_meta.benchmark.hpo.groups import groups_of_descriptions, groups_of_responses
@@ -56,8 +56,7 @@ def load_problem(name: str, data: Path | None = None) -> Problem:
         )
     folder = data_folder() if data is None else data
     if folder is None and definition.source != "evaluations":
-        msg = f"The problem {definition.name} needs the data folder. Set {DATA_VARIABLE} to it."
-        raise StoreError(msg)
+        raise StoreError(no_data(f"The problem {definition.name}"))
     try:
         return readers[definition.source](definition, folder or Path())
     except (OSError, KeyError, ValueError) as error:
@@ -77,7 +76,7 @@ def problem_of(problem: str | Problem) -> Problem:
 
 
 def _oboe(definition: Definition, data: Path) -> Problem:
-    folder = data / definition.options["folder"]
+    folder = data / definition.option("folder")
     settings = json.loads((folder / "configs.json").read_text(encoding="utf-8"))
     with np.load(folder / "oboe.npz", allow_pickle=False) as stored:
         scores = 1.0 - stored["error"].astype(np.float64)
@@ -129,9 +128,9 @@ def _space_of_settings(
 
 def _openml100(definition: Definition, data: Path) -> Problem:
     assert definition.space is not None
-    table = pd.read_csv(data / definition.options["file"])
-    table = table.rename(columns=definition.options["columns"])
-    qualities = pd.read_csv(data / definition.options["qualities"]).set_index("openml_task_id")
+    table = pd.read_csv(data / definition.option("file"))
+    table = table.rename(columns=definition.option("columns"))
+    qualities = pd.read_csv(data / definition.option("qualities")).set_index("openml_task_id")
     parameters = list(definition.space.distributions)
     tasks = []
     for number, group in table.groupby("task_id", sort=True):
@@ -162,7 +161,7 @@ def _qualities(table: pd.DataFrame, task: int) -> Mapping[str, float]:
 
 
 def _evaluations(definition: Definition, _data: Path) -> Problem:
-    problem = definition.options["problem"]
+    problem = definition.option("problem")
     folder = Path(definition.options.get("folder", tasks_folder() / "evaluations"))
     table = read_evaluations(folder)
     records = [

@@ -49,11 +49,12 @@ class SurrogateNetwork:
             msg = f"Cannot read the surrogate in {folder}: {error}. Check the data folder."
             raise StoreError(msg) from error
         self._options = definition.options
+        self._task, self._output = definition.option("task"), definition.option("output")
         self._space = _space_of(definition)
-        categorical = [n for n in self._codes if n != self._options["task"]]
+        categorical = [n for n in self._codes if n != self._task]
         self._numbers = [n for n in self._space.distributions if n not in categorical]
         self._categories = categorical
-        self.tasks = tuple(t for t in self._codes[self._options["task"]] if t != _UNKNOWN)
+        self.tasks = tuple(t for t in self._codes[self._task] if t != _UNKNOWN)
 
     def __call__(self, task: int, configurations: Sequence[Configuration]) -> FloatArray:
         """Return scores, shape [n].
@@ -67,7 +68,7 @@ class SurrogateNetwork:
             [*before, *(float(c.get(n, 0.0) or 0.0) for n in self._numbers), *after]
             for c in configurations
         ]
-        code = self._codes[self._options["task"]][self.tasks[task]]
+        code = self._codes[self._task][self.tasks[task]]
         categories = [
             [code, *(self._codes[n][str(c[n])] for n in self._categories)] for c in configurations
         ]
@@ -80,7 +81,7 @@ class SurrogateNetwork:
             for i in self._session.get_inputs()
         }
         output: Any = self._session.run(None, inputs)[0]
-        column = np.asarray(output[:, self._options["output"]], dtype=np.float64)
+        column = np.asarray(output[:, self._output], dtype=np.float64)
         return column / float(self._options.get("divide", 1.0))
 
 
@@ -92,10 +93,10 @@ def yahpo_problem(definition: Definition, data: Path) -> Problem:
         data: The data folder.
     """
     space = _space_of(definition)
-    network = SurrogateNetwork(data / definition.options["model"], definition)
+    network = SurrogateNetwork(data / definition.option("model"), definition)
     encoder = Encoder(space)
     rng = np.random.default_rng(_RECORD_SEED)
-    rows = encoder.sample_units(rng, int(definition.options["recorded"]))
+    rows = encoder.sample_units(rng, int(definition.option("recorded")))
     configurations = [encoder.from_units(row) for row in rows]
     scores = np.stack([network(t, configurations) for t in range(len(network.tasks))])
     return Problem(

@@ -18,7 +18,7 @@ from automl_meta.benchmark.hpo.peers.portfolio import PortfolioThen, learn_portf
 from automl_meta.benchmark.hpo.peers.proposer import most_promising
 from automl_meta.benchmark.hpo.plans import HpoSettings, plans_of
 from automl_meta.benchmark.hpo.problem import Problem, TableObjective
-from automl_meta.benchmark.hpo.publish import restore_runs
+from automl_meta.benchmark.hpo.publish import restore_runs, write_hpob
 from automl_meta.benchmark.hpo.registry import methods
 from automl_meta.benchmark.hpo.search import Search, run_search
 from automl_meta.benchmark.hpo.sources import load_problem
@@ -304,9 +304,24 @@ def test_a_report_has_every_part(tmp_path):
     results = pd.read_parquet(tmp_path / "results.parquet")
     assert set(results["method"]) == {"mine", "random", "portfolio"}
     published = json.loads((tmp_path / "hpob" / "mine.json").read_text())
-    curves = published[PROBLEM][load_problem(PROBLEM).names[0]]["0"]
+    curves = published[PROBLEM][load_problem(PROBLEM).names[0]]["test0"]
     assert len(curves) == 6
     assert all(b >= a for a, b in itertools.pairwise(curves))
+
+
+def test_published_curves_are_those_of_the_report_alone(tmp_path):
+    table = pd.DataFrame(
+        {"method": "new", "task": "a", "seed": 0, "trial": [0, 1], "score": [0.5, 0.75]}
+    )
+    scales = {"a": (0.0, 1.0)}
+    old = table.assign(method="old")
+    write_hpob("one", old, scales, tmp_path)
+    write_hpob("two", old.assign(method="both"), scales, tmp_path)
+    write_hpob("two", pd.concat([old, table]), scales, tmp_path)
+    write_hpob("one", table, scales, tmp_path)
+    published = {path.stem: json.loads(path.read_text()) for path in tmp_path.iterdir()}
+    curves = {"a": {"test0": [0.5, 0.75]}}  # as HPO-B calls its seeds
+    assert published == {"old": {"two": curves}, "new": {"one": curves, "two": curves}}
 
 
 def test_nothing_to_compare_is_refused(tmp_path):

@@ -45,13 +45,22 @@ def test_a_definition_writes_its_space_down(tmp_path):
     assert space.conditions == {"rate": Condition("kind", ("b",))}
 
 
+TOY = 'title = "t"\nsource = "x"\nscore = "s"\ntable = true\n'
+X = '\n[[parameter]]\nname = "x"\nlow = 0\nhigh = 1\n'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("title = 1", "'title' parameter of toy.toml must be a str"),
         ('title = "t"\nspeed = 3', "'speed' parameter of toy.toml must be one of"),
         ("title =", "no valid TOML"),
-        ('title = "t"\nsource = "x"\nscore = "s"\ntable = true\ntrials = true', "must be a int"),
+        (f"{TOY}trials = true", "must be a int"),
+        (f"{TOY}trials = 0", "'trials' parameter of toy.toml must be at least 1. Got 0"),
+        (f"{TOY}trials = 3\nworst = 1.5", "'worst' .* from 0 to 0.99. Got 1.5"),
+        (f"{TOY}trials = 3{X}parent = 'y'", "'parent, values' parameter of parameter 1"),
+        (f"{TOY}trials = 3{X}values = [1]", "'parent, values' .* given together"),
+        (f"{TOY}trials = 3{X}parent = 'y'\nvalues = 1", "values as a list"),
     ],
 )
 def test_a_bad_definition_is_refused(text, message, tmp_path):
@@ -73,9 +82,20 @@ def test_an_unknown_reader_is_refused(tmp_path):
         load_problem(str(path))
 
 
-def test_missing_data_are_named(tmp_path):
+def test_missing_data_are_named(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="Cannot read"):
         load_problem("oboe", tmp_path)
+    monkeypatch.setenv("AUTOML_META_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(StoreError, match=r"AUTOML_META_DATA is '.*nowhere', which is no folder"):
+        load_problem("oboe")
+
+
+def test_a_missing_option_is_no_fault_of_the_data(tmp_path):
+    path = tmp_path / "toy.toml"
+    path.write_text(TOY.replace('"x"', '"oboe"') + "trials = 3\n[options]\nfile = 'a'\n")
+    message = "'folder' parameter of problem toy must be given below .options."
+    with pytest.raises(InvalidParameterError, match=message):
+        load_problem(str(path), tmp_path)
 
 
 SPACE = SearchSpace(
