@@ -469,7 +469,10 @@ def test_a_study_describes_its_task_itself_unless_it_is_told(caplog):
     told = {"s1": {"rows": 200.0}}
     tasks = past_tasks_of_studies(studies, space, lambda trial, _sign: trial.value, told)
     assert [task.features for task in tasks] == [{"rows": 10.0, "sparse": 1.0}, told["s1"], {}]
-    assert "of study 's2' must be a mapping of names to finite numbers, or NaN. Got ['rows', 30]" in caplog.text
+    assert (
+        "of study 's2' must be a mapping of names to finite numbers, or NaN. Got ['rows', 30]"
+        in caplog.text
+    )
 
 
 def test_a_table_is_learned_from():
