@@ -60,7 +60,7 @@ def check_int(
     """Return a whole number if it lies in its range.
 
     Args:
-        value: What was received; NumPy's whole numbers will do, True and False are no numbers here.
+        value: What was received. True and False are no numbers here.
         name: Name of the parameter as the caller wrote it.
         where: Function or command that received it.
         low: Least value.
@@ -78,40 +78,38 @@ def check_int(
         automl_meta.exceptions.InvalidParameterError: The 'folds' parameter of fit must be an int from 2 to 50. \
 Got True instead. Try folds=2.
     """
-    number = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
     if number is not None and number >= low and (high is None or number <= high):
         return number
     rule = f"an int >= {low}" if high is None else f"an int from {low} to {high}"
     raise InvalidParameterError.of(name, where, rule, value, remedy or f"Try {name}={low}.")
 
 
-def check_bool(value: object, name: str, where: str) -> bool:
-    """Return True or False; a word such as ``"no"`` would count as True.
+def check_whole(
+    value: object, name: str, where: str, low: int, high: int | None = None, *, remedy: str = ""
+) -> int:
+    """Return a whole number as Python's, NumPy's too, if it lies in its range; see ``check_int``.
 
     Args:
         value: What was received.
         name: Name of the parameter as the caller wrote it.
         where: Function that received it.
+        low: Least value.
+        high: Greatest value; None for none.
+        remedy: What to do, where that is more than to try ``low``.
 
     Raises:
-        InvalidParameterError: If it is neither.
-
-    Example:
-        >>> check_bool("no", "maximize", "from_frame")
-        Traceback (most recent call last):
-        automl_meta.exceptions.InvalidParameterError: The 'maximize' parameter of from_frame must be True or False. \
-Got 'no' instead. Try maximize=True.
+        InvalidParameterError: If it is no whole number, or out of range.
     """
-    if isinstance(value, bool):
-        return value
-    raise InvalidParameterError.of(name, where, "True or False", value, f"Try {name}=True.")
+    number = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else value
+    return check_int(number, name, where, low, high, remedy=remedy)
 
 
 def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
-    """Refuse a record of settings with a number that is too small; NumPy's whole numbers become Python's.
+    """Refuse a record of settings with a number that is too small.
 
     Args:
-        record: The record, frozen or not.
+        record: The record.
         where: Function or command that the settings are for.
         least: Attribute to the smallest whole number that it may be.
 
@@ -119,8 +117,7 @@ def check_least(record: object, where: str, least: Mapping[str, int]) -> None:
         InvalidParameterError: For the first attribute that is no int or below its least value.
     """
     for name, low in least.items():
-        number = check_int(getattr(record, name), name, where, low, remedy=f"Try {low}.")
-        object.__setattr__(record, name, number)  # NumPy's cannot be written as JSON
+        check_int(getattr(record, name), name, where, low, remedy=f"Try {low}.")
 
 
 def check_types(values: Mapping[str, object], records: tuple[type, ...], where: str) -> None:

@@ -1,6 +1,6 @@
 """The number of starting points chosen from data, beside the shipped one: from the lines that ``ablation.py`` keeps.
 
-On each judged inner fold the number is the one of least mean regret on the others. It runs nothing:
+On each judged inner fold the number is the one of least mean regret on the others. Lines that are missing are searched:
 
     AUTOML_META_DATA=DATA python benchmarks/start_size.py --runs runs/ablation
 """

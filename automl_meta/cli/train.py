@@ -157,7 +157,8 @@ def _train_from_studies(
 
     quiet_libraries()
     torch.set_num_threads(1)  # small products: threads cost more than they bring
-    loaded = partial(load_studies, where="train", parameter="study")
+    told = "from_runs" if storage is None else "storage"
+    loaded = partial(load_studies, where="train", parameters=(told, "study"))
     sources = [storage] if storage is not None else [str(existing_run(run)) for run in runs]
     _check_one_kind(runs)
     chosen = None if names is None else list(dict.fromkeys(names))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from automl_meta._typing import FloatArray
-from automl_meta.exceptions import InvalidParameterError, check_bool, check_int
+from automl_meta.exceptions import InvalidParameterError, check_whole
 from automl_meta.spaces import SearchSpace, units
 from automl_meta.statistics import normalised_regret
 
@@ -124,7 +124,32 @@ def checked_features(features: object, where: str) -> dict[str, float]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not np.isinf(float(value))
+    try:
+        return isinstance(value, Real | np.bool_) and not np.isinf(float(value))
+    except OverflowError:  # an int beyond all floats
+        return False
+
+
+def checked_truth(value: object, name: str, where: str) -> bool:
+    """Return True or False; a word such as ``"no"`` would count as True.
+
+    Args:
+        value: What was received.
+        name: Name of the parameter as the caller wrote it.
+        where: Function that received it.
+
+    Raises:
+        InvalidParameterError: If it is neither.
+
+    Example:
+        >>> checked_truth("no", "maximize", "from_frame")
+        Traceback (most recent call last):
+        automl_meta.exceptions.InvalidParameterError: The 'maximize' parameter of from_frame must be True or False. \
+Got 'no' instead. Try maximize=True.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise InvalidParameterError.of(name, where, "True or False", value, f"Try {name}=True.")
 
 
 def past_task(
@@ -185,7 +210,7 @@ def past_tasks_of_frame(
     Raises:
         InvalidParameterError: If a column is missing or has two roles, or no column is a parameter of the space.
     """
-    sign = 1.0 if check_bool(maximize, "maximize", "from_frame") else -1.0
+    sign = 1.0 if checked_truth(maximize, "maximize", "from_frame") else -1.0
     if not isinstance(frame, pd.DataFrame) or not frame.columns.is_unique:
         rule = "a pandas.DataFrame whose columns have different names"
         shown = type(frame).__name__ if not isinstance(frame, pd.DataFrame) else list(frame.columns)
@@ -269,7 +294,7 @@ def past_tasks_of_arrays(
         >>> past_tasks_of_arrays(x, y, space, ["a"], maximize=True, metric=1)[0].scores.tolist()
         [8.0, 20.0]
     """
-    sign = 1.0 if check_bool(maximize, "maximize", _ARRAYS) else -1.0
+    sign = 1.0 if checked_truth(maximize, "maximize", _ARRAYS) else -1.0
     values, matrix = _numbers(y, "y"), _numbers(x, "x")
     expected = (len(names), len(matrix))
     if (
@@ -365,7 +390,7 @@ def _picked(
     if index is None and (last or n == 1):
         index = n - 1
     return values[
-        ..., check_int(index, parameter, _ARRAYS, -n, n - 1, remedy=f"Try {parameter}=0.")
+        ..., check_whole(index, parameter, _ARRAYS, -n, n - 1, remedy=f"Try {parameter}=0.")
     ]
 
 

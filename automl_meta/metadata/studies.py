@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -146,7 +147,7 @@ def load_studies(
     names: Sequence[str] | None = None,
     *,
     where: str = "from_storage",
-    parameter: str = "names",
+    parameters: tuple[str, str] = ("storage", "names"),
 ) -> list[Study]:
     """Load the studies of a storage.
 
@@ -154,13 +155,13 @@ def load_studies(
         storage: A database URL, the path of a journal file, or a storage.
         names: Their names; by default all studies with one objective.
         where: Function or command that was asked, for errors.
-        parameter: What ``names`` is called there.
+        parameters: What ``storage`` and ``names`` are called there.
 
     Raises:
         InvalidParameterError: If a name is not in the storage, there is no study in it, or it is no storage.
         StoreError: If the storage cannot be opened.
     """
-    _check_source(storage, names, where, parameter)
+    _check_source(storage, names, where, parameters)
     if isinstance(names, str):
         names = [names]
     try:
@@ -173,16 +174,16 @@ def load_studies(
         raise StoreError(msg) from error
     if not (every if names else known):
         found = f"{_shown(storage)} with {_listed(every)}"
-        remedy = "Give the storage that the past studies are in."
+        remedy = "Give one that past studies are in, and leave this one out."
         if every:
             remedy = "Make a table of one of their values and use MetaLearner.from_frame."
         rule = "a storage that has a study with one objective"
-        raise InvalidParameterError.of("storage", where, rule, found, remedy)
+        raise InvalidParameterError.of(parameters[0], where, rule, found, remedy)
     wanted = [s.study_name for s in known] if names is None else list(names)
     absent = [name for name in wanted if name not in every]
     if absent or not wanted:
         rule = f"among the storage's studies ({', '.join(every)})"
-        raise InvalidParameterError.of(parameter, where, rule, absent, "Check the names.")
+        raise InvalidParameterError.of(parameters[1], where, rule, absent, "Check the names.")
     return [optuna.load_study(study_name=name, storage=opened) for name in wanted]
 
 
@@ -195,19 +196,20 @@ def _shown(storage: object) -> str:
     if not isinstance(storage, str) or "://" not in storage:
         return str(storage)
     try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return storage
+        shown = make_url(storage).render_as_string(hide_password=True)
+    except (SQLAlchemyError, ValueError):
+        shown = re.sub(r"://.*@", "://***@", storage)
+    return re.sub(r"(?i)(password|passwd|pwd)=[^&;]*", r"\1=***", shown)
 
 
-def _check_source(storage: object, names: object, where: str, parameter: str) -> None:
+def _check_source(storage: object, names: object, where: str, parameters: tuple[str, str]) -> None:
     if not isinstance(storage, str | Path | BaseStorage) or not str(storage).strip():
         rule = "a database URL, the path of a journal file, or an Optuna storage"
         remedy = "Try 'sqlite:///past.db'."
-        raise InvalidParameterError.of("storage", where, rule, storage, remedy)
+        raise InvalidParameterError.of(parameters[0], where, rule, storage, remedy)
     if names is not None and not isinstance(names, Sequence):
-        rule, remedy = "a list of study names, or None", f"Try {parameter}=['a']."
-        raise InvalidParameterError.of(parameter, where, rule, names, remedy)
+        rule, remedy = "a list of study names, or None", f"Try {parameters[1]}=['a']."
+        raise InvalidParameterError.of(parameters[1], where, rule, names, remedy)
 
 
 def _opened(storage: str | BaseStorage) -> BaseStorage:

@@ -6,8 +6,8 @@ from typing import TypeVar
 import numpy as np
 
 from automl_meta._typing import Configuration, FloatArray
-from automl_meta.exceptions import InvalidParameterError, check_bool, check_int
-from automl_meta.metadata.past import PastTask
+from automl_meta.exceptions import InvalidParameterError, check_whole
+from automl_meta.metadata.past import PastTask, checked_truth
 from automl_meta.spaces import Encoder, SearchSpace
 
 _Task = TypeVar("_Task")
@@ -49,9 +49,9 @@ def past_tasks_of_surrogate(
         [('0.2', 0.2), ('0.7', 0.7)]
     """
     _check(function, space, tasks)
-    check_int(n, "n", _WHERE, 1, remedy="Try n=200.")
-    check_int(seed, "seed", _WHERE, 0)
-    sign = 1.0 if check_bool(maximize, "maximize", _WHERE) else -1.0
+    check_whole(n, "n", _WHERE, 1, remedy="Try n=200.")
+    check_whole(seed, "seed", _WHERE, 0)
+    sign = 1.0 if checked_truth(maximize, "maximize", _WHERE) else -1.0
     encoder = Encoder(space)
     rows = encoder.sample_units(np.random.default_rng(seed), n)
     configurations = [encoder.from_units(row) for row in rows]

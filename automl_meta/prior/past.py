@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_meta._typing import JSON, FloatArray
-from automl_meta.exceptions import InvalidParameterError, check_int
+from automl_meta.exceptions import InvalidParameterError, check_whole
 from automl_meta.metadata.past import PastTask
 from automl_meta.metalearn import Algorithm, MetaParams, MetaSGD
 from automl_meta.prior.conditioning import learn_conditioner
@@ -65,8 +65,8 @@ def learn_past(
         InvalidParameterError: If there is no finished evaluation at all, or an option is of another kind.
     """
     _check_algorithm(algorithm)
-    n_start = check_int(n_start, "warm_start", _WHERE, 1, remedy="Try warm_start=5.")
-    seed = check_int(seed, "seed", _WHERE, 0, _SEEDS - 1)
+    n_start = check_whole(n_start, "warm_start", _WHERE, 1, remedy="Try warm_start=5.")
+    seed = check_whole(seed, "seed", _WHERE, 0, _SEEDS - 1)
     n_outside, n_inside = sum(t.n_outside for t in tasks), sum(len(t.scores) for t in tasks)
     if n_outside > n_inside:
         _logger.warning(

@@ -88,10 +88,10 @@ def standing_table(numbers: ProblemNumbers) -> Table:
     """
     marks = [n for n in numbers.marks if n in {5, 10, 25, 50, 100}] or list(numbers.marks)
     cold = _cold(numbers)
+    at = min(10, *(len(c.solved) for c in numbers.courses))
     rows = []
     for c in numbers.courses:
         ranks = [f"{c.rank[n - 1]:.2f}" if len(c.rank) >= n else DASH for n in marks]
-        at = min(10, len(c.solved))
         rows.append(
             [
                 c.method,
@@ -110,7 +110,7 @@ def standing_table(numbers: ProblemNumbers) -> Table:
         [
             "method",
             *(f"rank at {n}" for n in marks),
-            f"solved at {min(10, max(numbers.marks))}",
+            f"solved at {at}",
             "solved at end",
             reach,
             "speed-up",

@@ -61,8 +61,7 @@ class FitSettings:
         for name, (low, high, remedy) in _WHOLE.items():
             value = getattr(self, name)
             if value is not None or name != "memory_limit":
-                number = check_int(value, name, "fit", low, high, remedy=remedy)
-                object.__setattr__(self, name, number)  # NumPy's cannot be written as JSON
+                check_int(value, name, "fit", low, high, remedy=remedy)
         _seconds("trial_time_limit", self.trial_time_limit, "Try --trial-time-limit 5m.")
         if self.timeout is not None:
             _seconds("timeout", self.timeout, "Try --timeout 10m.")

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 from optuna import Study
 from optuna.storages import BaseStorage
 
-from automl_meta.exceptions import InvalidParameterError, check_int
-from automl_meta.metadata.past import PastTask, past_tasks_of_frame
+from automl_meta.exceptions import InvalidParameterError, check_whole
+from automl_meta.metadata.past import (
+    PastTask,
+    checked_features,
+    checked_truth,
+    past_tasks_of_frame,
+)
 from automl_meta.metadata.studies import (
     check_studies,
     common_space,
@@ -243,10 +248,15 @@ class MetaLearner:
         if not isinstance(tasks, Sequence) or not all(isinstance(t, PastTask) for t in tasks):
             rule, remedy = "a list of PastTask", "Make them with metadata.past or metadata.hpob."
             raise InvalidParameterError.of("tasks", "MetaLearner.from_tasks", rule, tasks, remedy)
-        described = described_tasks(
-            task_features, [t.name for t in tasks], "MetaLearner.from_tasks"
-        )
-        told = [replace(t, features={**t.features, **described.get(t.name, {})}) for t in tasks]
+        where = "MetaLearner.from_tasks"
+        checked_truth(refine, "refine", where)
+        described = described_tasks(task_features, [t.name for t in tasks], where)
+        told = [
+            replace(
+                t, features={**checked_features(t.features, where), **described.get(t.name, {})}
+            )
+            for t in tasks
+        ]
         learned = learn_past(
             told, space, algorithm=algorithm, n_start=warm_start, refine=refine, seed=seed
         )
@@ -358,7 +368,7 @@ class MetaLearner:
         """
         if n is None:
             n = self._prior.n_start
-        n = check_int(n, "n", "MetaLearner.warm_start", 1, remedy="Try n=5.")
+        n = check_whole(n, "n", "MetaLearner.warm_start", 1, remedy="Try n=5.")
         _check_space(space, "MetaLearner.warm_start")
         _check_study(study, "MetaLearner.warm_start")
         searched = self.space if space is None else space

@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_meta._typing import ParamValue
-from automl_meta.exceptions import InvalidParameterError, check_int
+from automl_meta.exceptions import InvalidParameterError, check_whole
 from automl_meta.prior import Observation
 from automl_meta.search import history
 from automl_meta.search.attributes import (
@@ -66,8 +66,8 @@ class MetaSampler(BaseSampler):
         n_startup_trials: Trials before TPE's model speaks, for parameters that the prior does not know.
 
     Raises:
-        InvalidParameterError: If ``space`` shares no parameter with the prior's, or the seed is no
-            int >= 0, nor ``n_startup_trials``.
+        InvalidParameterError: If ``space`` shares no parameter with the prior's, or ``seed`` or
+            ``n_startup_trials`` is no int >= 0.
 
     Example:
         >>> import optuna
@@ -93,9 +93,9 @@ class MetaSampler(BaseSampler):
         n_startup_trials: int = 10,
     ) -> None:
         if seed is not None:
-            seed = check_int(seed, "seed", "MetaSampler", 0, remedy="Try seed=0, or None.")
+            seed = check_whole(seed, "seed", "MetaSampler", 0, remedy="Try seed=0, or None.")
         where = "MetaSampler"
-        startup = check_int(n_startup_trials, "n_startup_trials", where, 0, remedy="Try 10.")
+        startup = check_whole(n_startup_trials, "n_startup_trials", where, 0, remedy="Try 10.")
         self._prior = prior
         self._space = prior.space if space is None else space
         self._known = _known_to_both(prior.space, self._space)

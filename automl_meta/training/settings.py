@@ -59,8 +59,7 @@ class TrainingSettings:
             value = getattr(self, name)
             optional = name in {"steps", "patience"} and value is None
             if not optional:
-                number = check_int(value, name, "TrainingSettings", 1, remedy="Try 100.")
-                object.__setattr__(self, name, number)  # NumPy's cannot be written as JSON
+                check_int(value, name, "TrainingSettings", 1, remedy="Try 100.")
         for name in ("learning_rate", "clip_norm", "seconds"):
             value = getattr(self, name)
             optional = name != "learning_rate" and value is None

@@ -169,6 +169,9 @@ def _definition(path: Path, document: dict[str, Any]) -> Definition:
         if isinstance(value, int | float) and not low <= value <= high:
             rule = f"at least {low}" if high == math.inf else f"from {low} to {high}"
             raise InvalidParameterError.of(key, path.name, rule, value, "Correct it.")
+    if not isinstance(document.get("options", {}), dict):
+        rule, remedy = "a table", "Begin it with a line [options]."
+        raise InvalidParameterError.of("options", path.name, rule, document["options"], remedy)
     parameters = document.get("parameter")
     values: dict[str, Any] = {**_OPTIONAL, **document}
     return Definition(
@@ -198,8 +201,9 @@ def _space(path: Path, parameters: list[dict[str, Any]]) -> SearchSpace:
         except (KeyError, TypeError, ValueError) as error:
             msg = f"The {where} is no search range: {error}. Give low and high, or choices."
             raise InvalidParameterError(msg) from error
-        if ("parent" in entry) != isinstance(entry.get("values"), list):
-            rule, remedy = "given together, values as a list", "Correct it."
+        told = isinstance(entry.get("parent"), str) and isinstance(entry.get("values"), list)
+        if ("parent" in entry or "values" in entry) and not told:
+            rule, remedy = "given together, a name and a list", "Correct it."
             raise InvalidParameterError.of("parent, values", where, rule, entry, remedy)
         if "parent" in entry:
             conditions[entry["name"]] = Condition(entry["parent"], tuple(entry["values"]))

@@ -15,6 +15,7 @@ from automl_meta.benchmark.hpo.methods import Method
 from automl_meta.benchmark.hpo.plans import HpoSettings, plans_of
 from automl_meta.benchmark.hpo.problem import Problem
 from automl_meta.benchmark.results import KEYS, read_results
+from automl_meta.exceptions import StoreError
 from automl_meta.metadata.files import file_title, write_whole
 from automl_meta.runs.result import machine_record, versions_record
 from automl_meta.statistics import incumbent, normalised_regret
@@ -93,29 +94,34 @@ def write_hpob(
         Pineda-Arango et al. (2021), HPO-B, and its benchmark-plot code's result files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    others = _without(problem, folder)
+    documents = _without(problem, folder)
     for method, rows in table.groupby("method", sort=False):
-        path = folder / f"{file_title(str(method))}.json"
         found: dict[str, dict[str, list[float]]] = {}
         for (task, seed), run in rows.groupby(["task", "seed"]):
             worst, best = scales[str(task)]
             regret = normalised_regret(incumbent(run["score"].to_numpy()), best, worst)
             curve = [round(1.0 - float(r), 6) for r in regret]
             found.setdefault(str(task), {})[f"test{seed}"] = curve
-        write_whole(path, json.dumps({**others.get(path, {}), problem: found}))
+        path = folder / f"{file_title(str(method))}.json"
+        documents[path] = {**documents.get(path, {}), problem: found}
+    for path, document in documents.items():
+        if document:
+            write_whole(path, json.dumps(document))
+        else:
+            path.unlink()  # of a method that the report does not have
 
 
 def _without(problem: str, folder: Path) -> "dict[Path, JSON]":
-    """Take a problem out of the files of a folder, and return what is left in each."""
-    left: dict[Path, JSON] = {}
+    """Return what the files of a folder hold beside a problem."""
+    documents: dict[Path, JSON] = {}
     for path in folder.glob("*.json"):
-        document = json.loads(path.read_text(encoding="utf-8"))
-        left[path] = {name: found for name, found in document.items() if name != problem}
-        if not left[path]:
-            path.unlink()  # of a method that the report does not have, or it is written anew
-        elif problem in document:
-            write_whole(path, json.dumps(left[path]))
-    return left
+        try:
+            documents[path] = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            msg = f"The published curves in {path} are damaged ({error}). Remove the file."
+            raise StoreError(msg) from error
+        documents[path].pop(problem, None)
+    return documents
 
 
 def restore_runs(problem: Problem, methods: Sequence[Method], folder: Path) -> None:

@@ -309,7 +309,7 @@ def test_a_report_has_every_part(tmp_path):
     assert all(b >= a for a, b in itertools.pairwise(curves))
 
 
-def test_published_curves_are_those_of_the_report_alone(tmp_path):
+def test_published_curves_of_a_problem_are_those_of_its_last_report(tmp_path):
     table = pd.DataFrame(
         {"method": "new", "task": "a", "seed": 0, "trial": [0, 1], "score": [0.5, 0.75]}
     )
@@ -322,6 +322,10 @@ def test_published_curves_are_those_of_the_report_alone(tmp_path):
     published = {path.stem: json.loads(path.read_text()) for path in tmp_path.iterdir()}
     curves = {"a": {"test0": [0.5, 0.75]}}  # as HPO-B calls its seeds
     assert published == {"old": {"two": curves}, "new": {"one": curves, "two": curves}}
+    (tmp_path / "old.json").write_text("[1")
+    with pytest.raises(StoreError, match=r"old\.json are damaged"):
+        write_hpob("one", table, scales, tmp_path)
+    assert json.loads((tmp_path / "new.json").read_text()) == published["new"]
 
 
 def test_nothing_to_compare_is_refused(tmp_path):

@@ -60,7 +60,9 @@ X = '\n[[parameter]]\nname = "x"\nlow = 0\nhigh = 1\n'
         (f"{TOY}trials = 3\nworst = 1.5", "'worst' .* from 0 to 0.99. Got 1.5"),
         (f"{TOY}trials = 3{X}parent = 'y'", "'parent, values' parameter of parameter 1"),
         (f"{TOY}trials = 3{X}values = [1]", "'parent, values' .* given together"),
-        (f"{TOY}trials = 3{X}parent = 'y'\nvalues = 1", "values as a list"),
+        (f"{TOY}trials = 3{X}parent = 'y'\nvalues = 1", "a name and a list"),
+        (f"{TOY}trials = 3{X}parent = ['y']\nvalues = [1]", "a name and a list"),
+        (f"{TOY}trials = 3\noptions = 3", "'options' parameter of toy.toml must be a table"),
     ],
 )
 def test_a_bad_definition_is_refused(text, message, tmp_path):
@@ -85,6 +87,7 @@ def test_an_unknown_reader_is_refused(tmp_path):
 def test_missing_data_are_named(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="Cannot read"):
         load_problem("oboe", tmp_path)
+    load_problem.cache_clear()
     monkeypatch.setenv("AUTOML_META_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(StoreError, match=r"AUTOML_META_DATA is '.*nowhere', which is no folder"):
         load_problem("oboe")
