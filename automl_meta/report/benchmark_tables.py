@@ -120,7 +120,7 @@ def standing_table(numbers: ProblemNumbers) -> Table:
         ],
         rows,
         f"Solved: regret of at most {SOLVED}. Speed-up: the cold sampler's number of trials over the number that "
-        "the method needs for the same mean regret. Learning: once for all past tasks of a fold.",
+        "the method needs for the same mean regret. Learning: from all past tasks of a fold, once a seed.",
     )
 
 

@@ -20,7 +20,7 @@ from automl_meta.benchmark.hpo.groups import folds_of_groups
 from automl_meta.benchmark.hpo.methods import Method, Past
 from automl_meta.benchmark.hpo.plans import HpoSettings, Plan, plans_of
 from automl_meta.benchmark.hpo.problem import Problem
-from automl_meta.benchmark.hpo.search import run_search
+from automl_meta.benchmark.hpo.search import Search, run_search
 from automl_meta.benchmark.hpo.sources import problem_of
 from automl_meta.benchmark.results import read_results
 from automl_meta.exceptions import StoreError
@@ -153,38 +153,51 @@ def _run_unit(unit: _Unit, settings: HpoSettings) -> str:
     folds = folds_of_groups(problem.groups, problem.definition.folds)
     plan = unit.plan
     done = {(r["task"], r["seed"]) for r in read_unit(unit.path) if len(r["scores"]) >= plan.trials}
-    wanted = [
-        (task, seed)
+    wanted = {
+        seed: [
+            task
+            for task in plan.tasks
+            if folds[task] == unit.fold and (problem.names[task], seed) not in done
+        ]
         for seed in range(plan.seeds)
-        for task in plan.tasks
-        if folds[task] == unit.fold and (problem.names[task], seed) not in done
-    ]
+    }
     name = f"{problem.definition.name} {unit.method.name} fold {unit.fold}"
-    if not wanted:
+    if not any(wanted.values()):
         return name
     unit.path.parent.mkdir(parents=True, exist_ok=True)
     tasks = [problem.past(int(t)) for t in np.flatnonzero(folds != unit.fold)]
-    begin = perf_counter()
-    make = unit.method.learn(Past(problem.space, tasks, table=problem.definition.table))
-    learned = perf_counter() - begin
     cut_off = unit.path.exists() and not unit.path.read_text(encoding="utf-8").endswith("\n")
     with unit.path.open("a", encoding="utf-8") as file:
         file.write("\n" if cut_off else "")
-        for task, seed in wanted:
-            trace = run_search(
-                make(seed),
-                problem.objective(task),
-                problem.space,
-                plan.trials,
-                workers=settings.workers,
-            )
-            asked = float(np.median([s for s in trace.seconds if s > 0] or [0]))
-            row = search_row(
-                problem.names[task], seed, trace.scores, seconds=asked, learned=learned
-            )
-            file.write(json.dumps(row) + "\n")
-            file.flush()
+        for seed, own in wanted.items():
+            if not own:
+                continue
+            # Anew for each seed: what chance does in the learning is part of what a search may come to.
+            begin = perf_counter()
+            past = Past(problem.space, tasks, seed=seed, table=problem.definition.table)
+            made = unit.method.learn(past)
+            learned = perf_counter() - begin
+            for task in own:
+                row = _searched(problem, task, seed, made(seed), plan, settings, learned)
+                file.write(json.dumps(row) + "\n")
+                file.flush()
     return name
+
+
+def _searched(
+    problem: Problem,
+    task: int,
+    seed: int,
+    search: Search,
+    plan: Plan,
+    settings: HpoSettings,
+    learned: float,
+) -> JSON:
+    """Run one search, and return what is kept of it."""
+    objective, workers = problem.objective(task), settings.workers
+    trace = run_search(search, objective, problem.space, plan.trials, workers=workers)
+    asked = float(np.median([s for s in trace.seconds if s > 0] or [0]))
+    return search_row(problem.names[task], seed, trace.scores, seconds=asked, learned=learned)
 
 
 def read_unit(path: Path) -> Iterator[JSON]:

@@ -1,6 +1,6 @@
 """What a method of a comparison is, and the plain ones. A new one is one small class.
 
-A method learns once from the past tasks of a fold and then makes searches; every search is driven in the
+A method learns from the past tasks of a fold, once for each seed, and then makes searches; every search is driven in the
 same way, by ``search.run_search``.
 """
 

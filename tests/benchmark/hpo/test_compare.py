@@ -280,6 +280,26 @@ class Best:
         return lambda seed: Search(RandomSampler(seed=seed), past.space, start)
 
 
+class Sown(Best):
+    """A method whose chance is all in its learning."""
+
+    def learn(self, past):
+        return lambda _seed: Search(RandomSampler(seed=past.seed), past.space)
+
+
+def test_a_method_learns_anew_for_each_seed(tmp_path):
+    settings = HpoSettings(seeds=2, trials=4)
+    pair = [Sown("sown"), RANDOM]
+    run_comparison([PROBLEM], pair, tmp_path, settings)
+    found = read_comparison(load_problem(PROBLEM), pair, tmp_path, settings)
+    tables = [
+        found[found["method"] == m].set_index(["task", "seed", "trial"])["score"]
+        for m in ("sown", "random")
+    ]
+    assert tables[0].sort_index().equals(tables[1].sort_index())
+    assert not tables[0].xs(0, level="seed").equals(tables[0].xs(1, level="seed"))
+
+
 def test_a_report_has_every_part(tmp_path):
     page = benchmark_hpo(
         [PROBLEM],
