@@ -31,10 +31,15 @@ def test_bad_durations_name_the_remedy(text: str) -> None:
         duration(text, "timeout")
 
 
-@pytest.mark.parametrize("text", ["ten", "", "1.5", "0", "-3", "1e3", "9" * 30])
+@pytest.mark.parametrize("text", ["ten", "", "1.5", "0", "-3", "1e3", "-" + "9" * 30])
 def test_bad_integers_are_refused_in_the_one_error_form(text: str) -> None:
     with pytest.raises(InvalidParameterError) as info:
         whole(text, "trials", low=1)
     assert str(info.value) == (
         f"The 'trials' parameter of fit must be an int >= 1. Got {text!r} instead. Try --trials 10."
     )
+
+
+def test_an_integer_without_end_is_refused_for_its_length() -> None:
+    with pytest.raises(InvalidParameterError, match=r"an int >= 1 of at most 18 digits. Got '999"):
+        whole("9" * 30, "trials", low=1)
