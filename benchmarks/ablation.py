@@ -204,22 +204,9 @@ def write_report(
     how = (__doc__ or "").split("\n\n")[1].replace("\n", " ").replace("``", "`")
     lines = ["# What each part brings", "", how, ""]
     for problem in problems:
-        shipped = results[problem, "as shipped"]
-        header = " | ".join(f"after {n}" for n in MARKS)
-        lines += [
-            f"## {problem}: {len(shipped)} tasks, 1 seed",
-            "",
-            f"| variation | {header} | difference at 10 [95 %] | at 25 [95 %] |",
-            "|---|" + "---:|" * (len(MARKS) + 2),
-        ]
-        for variation in variations(problem):
-            found = results[problem, variation.name]
-            cells = [f"{value:.4f}" for value in found.mean(axis=0)]
-            for column in (1, 2):
-                gap = bootstrap_interval(found[:, column], shipped[:, column], rng)
-                cells.append(f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]")
-            lines.append(f"| {variation.name} | {' | '.join(cells)} |")
-        lines.append("")
+        found = {v.name: results[problem, v.name] for v in variations(problem)}
+        n_tasks = len(next(iter(found.values())))
+        lines += [f"## {problem}: {n_tasks} tasks, 1 seed", "", *table("variation", found, rng), ""]
     lines += [
         (
             "Mean normalised regret; difference: the variation's minus the shipped setting's, bootstrap over tasks. The "
@@ -230,6 +217,29 @@ def write_report(
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
+
+
+def table(what: str, found: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[str]:
+    """Return the lines of a table of regrets at the marks, each beside the first one's.
+
+    Args:
+        what: Heads the first column.
+        found: Line to regrets, one row a task; the shipped setting first.
+        rng: Of the bootstrap.
+    """
+    shipped = next(iter(found.values()))
+    header = " | ".join(f"after {n}" for n in MARKS)
+    lines = [
+        f"| {what} | {header} | difference at 10 [95 %] | at 25 [95 %] |",
+        "|---|" + "---:|" * (len(MARKS) + 2),
+    ]
+    for name, regrets in found.items():
+        cells = [f"{value:.4f}" for value in regrets.mean(axis=0)]
+        for column in (1, 2):
+            gap = bootstrap_interval(regrets[:, column], shipped[:, column], rng)
+            cells.append(f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
 
 
 if __name__ == "__main__":

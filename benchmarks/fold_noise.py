@@ -14,7 +14,7 @@ import logging
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -33,10 +33,10 @@ from automl_meta.metadata.store import read_evaluations, read_tasks
 from automl_meta.pipelines import join
 from automl_meta.prior import mixture
 from automl_meta.spaces import Encoder
-from automl_meta.statistics import bootstrap_interval, incumbent, normalised_regret
+from automl_meta.statistics import incumbent, normalised_regret
 
 PROBLEMS = ("collected-classification", "collected-regression")
-FOLDS, TRIALS, MARKS = (0, 1, 2, 3), 50, (5, 10, 25, 50)
+FOLDS = (0, 1, 2, 3)
 #: Line to what is made of a trial's variance over the median one; None for the same noise everywhere, then the seed.
 LINES: Mapping[str, tuple[float | None, int]] = {
     "the same noise for all trials": (None, 0),
@@ -63,7 +63,9 @@ def main() -> None:
     lines = ["# Noise by the variance over folds", "", how, ""]
     for problem in PROBLEMS:
         found = {line: measured(problem, line, options.runs) for line in LINES}
-        lines += [*table(problem, found), ""]
+        n_tasks = len(next(iter(found.values())))
+        rows = ablation.table("noise", found, np.random.default_rng(0))
+        lines += [f"## {problem}: {n_tasks} tasks", "", *rows, ""]
     lines.append("Made with: `python benchmarks/fold_noise.py`")
     options.output.write_text("\n".join(lines) + "\n")
 
@@ -91,10 +93,10 @@ def searched(name: str, line: str, fold: int) -> list[list[float]]:
                 known = variances(name)[problem.names[task]]
                 stack.enter_context(noise_of(known, Encoder(problem.space), shrunk))
             made = Search(learner.sampler(seed=seed), problem.space, list(start))
-            trace = run_search(made, problem.objective(int(task)), problem.space, TRIALS)
+            trace = run_search(made, problem.objective(int(task)), problem.space, ablation.TRIALS)
         worst, best = ablation.scales(name)[problem.names[task]]
         regret = normalised_regret(incumbent(trace.scores), best, worst)
-        rows.append([float(regret[n - 1]) for n in MARKS])
+        rows.append([float(regret[n - 1]) for n in ablation.MARKS])
     return rows
 
 
@@ -138,26 +140,6 @@ def noise_of(known: tuple[FloatArray, FloatArray], encoder: Encoder, shrunk: flo
             return original(model)
 
     return patch.object(mixture.ResponseModel, "_weighed", weighed)
-
-
-def table(problem: str, found: Mapping[str, FloatArray]) -> list[str]:
-    """Return the lines of a problem's table."""
-    shipped = found[next(iter(LINES))]
-    interval = partial(bootstrap_interval, rng=np.random.default_rng(0))
-    header = " | ".join(f"after {n}" for n in MARKS)
-    lines = [
-        f"## {problem}: {len(shipped)} tasks",
-        "",
-        f"| noise | {header} | difference at 10 [95 %] | at 25 [95 %] |",
-        "|---|" + "---:|" * (len(MARKS) + 2),
-    ]
-    for line, regrets in found.items():
-        cells = [f"{value:.4f}" for value in regrets.mean(axis=0)]
-        for column in (1, 2):
-            gap = interval(regrets[:, column], shipped[:, column])
-            cells.append(f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]")
-        lines.append(f"| {line} | {' | '.join(cells)} |")
-    return lines
 
 
 if __name__ == "__main__":

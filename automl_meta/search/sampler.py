@@ -92,9 +92,9 @@ class MetaSampler(BaseSampler):
         seed: int | None = None,
         n_startup_trials: int = 10,
     ) -> None:
-        if seed is not None:
-            seed = check_whole(seed, "seed", "MetaSampler", 0, remedy="Try seed=0, or None.")
         where = "MetaSampler"
+        if seed is not None:
+            seed = check_whole(seed, "seed", where, 0, remedy="Try seed=0, or None.")
         startup = check_whole(n_startup_trials, "n_startup_trials", where, 0, remedy="Try 10.")
         self._prior = prior
         self._space = prior.space if space is None else space
