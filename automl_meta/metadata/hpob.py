@@ -7,7 +7,8 @@ import numpy as np
 from optuna.distributions import FloatDistribution
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
-from automl_meta.metadata.past import PastTask, outside_cube, past_tasks_of_arrays
+from automl_meta.metadata.arrays import outside_cube, past_tasks_of_arrays
+from automl_meta.metadata.past import PastTask
 from automl_meta.spaces import SearchSpace
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from automl_meta._typing import FloatArray
-from automl_meta.exceptions import InvalidParameterError, check_whole
+from automl_meta.exceptions import InvalidParameterError
 from automl_meta.spaces import SearchSpace, units
 from automl_meta.statistics import normalised_regret
 
@@ -22,12 +22,6 @@ _logger = logging.getLogger(__name__)
 
 #: Of a score that counts. A penalty such as the largest float would set the scale on which all others look the same.
 _LARGEST = 1e30
-#: How far outside the unit cube a coordinate may be for having been scaled.
-_ROUNDING = 1e-6
-#: The function that errors about blackbox tables name.
-_ARRAYS = "past_tasks_of_arrays"
-#: Of a blackbox table: tasks, configurations, seeds, fidelities, metrics.
-_AXES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +146,29 @@ Got 'no' instead. Try maximize=True.
     raise InvalidParameterError.of(name, where, "True or False", value, f"Try {name}=True.")
 
 
+def checked_numbers(table: object, name: str, where: str, remedy: str) -> FloatArray:
+    """Return an array of numbers, any shape; None becomes NaN.
+
+    Args:
+        table: What was received.
+        name: Name of the parameter as the caller wrote it.
+        where: Function that received it.
+        remedy: What to do about it.
+
+    Raises:
+        InvalidParameterError: If an entry is no number, or rows differ in length.
+
+    Example:
+        >>> checked_numbers([1, None], "scores", "past_task", "Give None for a failed evaluation.").tolist()
+        [1.0, nan]
+    """
+    try:
+        return np.asarray(table, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        rule = "an array of numbers, all rows of the same length"
+        raise InvalidParameterError.of(name, where, rule, str(error), remedy) from error
+
+
 def past_task(
     name: str,
     configurations: Sequence[Mapping[str, Any]],
@@ -181,7 +198,7 @@ def past_task(
         rule = f"one number for each of the {len(configurations)} configurations"
         found, remedy = f"{len(scores)} of them", "Give None for a failed evaluation."
         raise InvalidParameterError.of("scores", "past_task", rule, found, remedy)
-    told = _numbers(scores, "scores", "past_task", "Give None for a failed evaluation.")
+    told = checked_numbers(scores, "scores", "past_task", "Give None for a failed evaluation.")
     rows = [_unit_row(configuration, space) for configuration in configurations]
     inside = [row for row in rows if row is not None]
     matrix = np.array(inside, dtype=np.float64).reshape(len(inside), len(space.distributions))
@@ -259,139 +276,6 @@ def _check_columns(frame: pd.DataFrame, space: SearchSpace, columns: Mapping[str
         else:
             continue
         raise InvalidParameterError.of(role, "from_frame", rule, column, remedy)
-
-
-def past_tasks_of_arrays(
-    x: FloatArray,
-    y: FloatArray,
-    space: SearchSpace,
-    names: Sequence[str],
-    *,
-    maximize: bool,
-    fidelity: int | None = None,
-    metric: int | None = None,
-) -> list[PastTask]:
-    """Make past tasks from a blackbox table: the same configurations evaluated on every task.
-
-    Args:
-        x: Unit coordinates of the configurations, shape [n, p]; NaN where inactive.
-        y: Values, NaN where failed: shape [T, n], [T, n, seeds], or with one or two axes more, fidelities before
-            metrics (Syne Tune's blackboxes, a task after the other). Seeds are averaged, failed ones left out.
-        space: The common space with p parameters.
-        names: T task names.
-        maximize: Whether a greater value is better.
-        fidelity: Which fidelity counts; the last by default.
-        metric: Which metric counts; must be told where there are several.
-
-    Raises:
-        InvalidParameterError: If the shapes do not fit, a coordinate is outside [0, 1], or the fidelity or metric is
-            not there.
-
-    Example:
-        >>> from optuna.distributions import FloatDistribution
-        >>> space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 1)})
-        >>> x, y = np.array([[0.2], [0.7]]), np.arange(24.0).reshape(1, 2, 2, 3, 2)
-        >>> past_tasks_of_arrays(x, y, space, ["a"], maximize=True, metric=1)[0].scores.tolist()
-        [8.0, 20.0]
-    """
-    sign = 1.0 if checked_truth(maximize, "maximize", _ARRAYS) else -1.0
-    values, matrix = _numbers(y, "y"), _numbers(x, "x")
-    expected = (len(names), len(matrix))
-    if (
-        values.shape[:2] != expected
-        or values.ndim > _AXES
-        or matrix.shape[1:] != (len(space.distributions),)
-    ):
-        raise InvalidParameterError.of(
-            "y",
-            _ARRAYS,
-            f"of shape {expected}, with up to three axes more, and x of {len(space.distributions)} columns",
-            (values.shape, matrix.shape),
-            "Give one row a task and one column a configuration.",
-        )
-    odd = outside_cube(matrix, space)
-    if odd is not None:
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InvalidParameterError.of(
-            "x",
-            _ARRAYS,
-            "of unit coordinates in [0, 1], NaN where inactive",
-            f"{odd}, of {shown}",
-            "Bring it to the unit cube with spaces.Encoder(space).to_units(configurations).",
-        )
-    table = sign * _one_value(values, fidelity, metric)
-    rows = np.clip(matrix, 0.0, 1.0)
-    return [PastTask(name, rows, row) for name, row in zip(names, table, strict=True)]
-
-
-def _numbers(
-    table: object,
-    name: str,
-    where: str = _ARRAYS,
-    remedy: str = "Put NaN where a number is missing.",
-) -> FloatArray:
-    """Return an array of numbers, any shape; None becomes NaN."""
-    try:
-        return np.asarray(table, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        rule = "an array of numbers, all rows of the same length"
-        raise InvalidParameterError.of(name, where, rule, str(error), remedy) from error
-
-
-def outside_cube(matrix: FloatArray, space: SearchSpace) -> str | None:
-    """Return words for the first coordinate that is outside [0, 1] by more than rounding, None where all are inside.
-
-    Args:
-        matrix: Unit coordinates, shape [n, p]; NaN where inactive.
-        space: Names the columns.
-
-    Example:
-        >>> from optuna.distributions import FloatDistribution
-        >>> space = SearchSpace("toy", 1, {"x": FloatDistribution(0, 9)})
-        >>> outside_cube(np.array([[1.0], [7.0]]), space)
-        "7.0 for 'x' in configuration 1"
-    """
-    found = np.argwhere((matrix < -_ROUNDING) | (matrix > 1.0 + _ROUNDING))
-    if not len(found):
-        return None
-    row, column = found[0]
-    name = list(space.distributions)[column]
-    return f"{float(matrix[row, column])} for {name!r} in configuration {row}"
-
-
-def _one_value(values: FloatArray, fidelity: int | None, metric: int | None) -> FloatArray:
-    """Return one value a task and configuration, shape [T, n].
-
-    Args:
-        values: Shape [T, n], then perhaps seeds, fidelities and metrics.
-        fidelity: Which one, or None.
-        metric: Which one, or None.
-    """
-    if values.ndim == _AXES - 1 and values.shape[-1] > 1 and fidelity is None and metric is None:
-        remedy = "Say which one counts, fidelity=-1 for instance, or metric=0."
-        rule = "given, or metric, where y has one axis behind the seeds"
-        raise InvalidParameterError.of("fidelity", _ARRAYS, rule, None, remedy)
-    if values.ndim == _AXES - 1 and metric is not None:
-        values = values[..., None, :]
-    values = values.reshape(*values.shape, *[1] * (_AXES - values.ndim))
-    chosen = _picked(_picked(values, metric, "metric"), fidelity, "fidelity", last=True)
-    seeds = within_reach(chosen)
-    known = np.isfinite(seeds)
-    n_known = known.sum(axis=-1)
-    mean = np.where(known, seeds, 0.0).sum(axis=-1) / np.maximum(n_known, 1)
-    return np.where(n_known > 0, mean, np.nan)
-
-
-def _picked(
-    values: FloatArray, index: int | None, parameter: str, *, last: bool = False
-) -> FloatArray:
-    """Return one entry of the last axis; where none is named the last one, or the only one."""
-    n = values.shape[-1]
-    if index is None and (last or n == 1):
-        index = n - 1
-    return values[
-        ..., check_whole(index, parameter, _ARRAYS, -n, n - 1, remedy=f"Try {parameter}=0.")
-    ]
 
 
 def _unit_row(configuration: Mapping[str, Any], space: SearchSpace) -> FloatArray | None:

@@ -232,7 +232,7 @@ class MetaLearner:
         """Learn from past tasks in the common form; ``metadata`` has importers that make them.
 
         Args:
-            tasks: From ``metadata.past`` (tables, blackbox arrays) or ``metadata.hpob``.
+            tasks: From ``metadata.past`` (tables), ``metadata.arrays`` (blackbox arrays) or ``metadata.hpob``.
             space: Their space.
             algorithm: See ``from_studies``.
             warm_start: See ``from_studies``.
@@ -246,7 +246,10 @@ class MetaLearner:
         """
         _check_space(space, "MetaLearner.from_tasks", needed=True)
         if not isinstance(tasks, Sequence) or not all(isinstance(t, PastTask) for t in tasks):
-            rule, remedy = "a list of PastTask", "Make them with metadata.past or metadata.hpob."
+            rule, remedy = (
+                "a list of PastTask",
+                "Make them with metadata.past, metadata.arrays or metadata.hpob.",
+            )
             raise InvalidParameterError.of("tasks", "MetaLearner.from_tasks", rule, tasks, remedy)
         where = "MetaLearner.from_tasks"
         checked_truth(refine, "refine", where)

@@ -13,8 +13,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from automl_meta.exceptions import InvalidParameterError, StoreError
+from automl_meta.metadata.arrays import past_tasks_of_arrays
 from automl_meta.metadata.hpob import read_hpob
-from automl_meta.metadata.past import past_task, past_tasks_of_arrays
+from automl_meta.metadata.past import past_task
 from automl_meta.metadata.studies import common_space, past_tasks_of_studies
 from automl_meta.metalearn import MAML, Reptile
 from automl_meta.search import MetaLearner
