@@ -53,7 +53,8 @@ def past_tasks_of_arrays(
         [8.0, 20.0]
     """
     sign = 1.0 if checked_truth(maximize, "maximize", _ARRAYS) else -1.0
-    values, matrix = (checked_numbers(a, name, _ARRAYS, _NAN) for a, name in ((y, "y"), (x, "x")))
+    values = checked_numbers(y, "y", _ARRAYS, _NAN)
+    matrix = checked_numbers(x, "x", _ARRAYS, _NAN)
     expected = (len(names), len(matrix))
     if (
         values.shape[:2] != expected

@@ -67,7 +67,8 @@ def test_a_blackbox_table_of_something_else_is_refused():
 
 
 def test_a_word_in_the_place_of_a_truth_value_is_refused():
-    with pytest.raises(InvalidParameterError, match=r"'maximize' .* True or False. Got 'no'"):
+    message = "'maximize' parameter of .* must be True or False. Got 'no' instead"
+    with pytest.raises(InvalidParameterError, match=message):
         past_tasks_of_arrays(X, blackbox(), SPACE, ["a", "b"], maximize="no")
 
 
